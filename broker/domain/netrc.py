@@ -40,15 +40,15 @@ class Entry:
     def __post_init__(self) -> None:
         if not _HOST.fullmatch(self.machine):
             raise NetrcRefused(
-                f"{self.machine!r} cannot be a netrc machine: use the bare host name in lower case, without scheme, port, "
-                "path or trailing dot"
+                f"{self.machine!r} cannot be a netrc machine: use the bare host name in lower case, "
+                "without scheme, port, path or trailing dot"
             )
         if not _LOGIN.fullmatch(self.login):
             raise NetrcRefused(f"the login for {self.machine} has characters that netrc readers disagree on")
         if not _PASSWORD.fullmatch(self.password.reveal()):
             raise NetrcRefused(
-                f"the token for {self.machine} cannot be carried by a netrc: it must be 1 to {MAX_PASSWORD} characters of "
-                f"A-Z a-z 0-9 . _ ~ + / = -, and this one has {len(self.password.reveal())} characters"
+                f"the token for {self.machine} cannot be carried by a netrc: it must be 1 to {MAX_PASSWORD} characters "
+                f"of A-Z a-z 0-9 . _ ~ + / = -, and this one has {len(self.password.reveal())} characters"
             )
         if _KEYWORDS & {self.machine, self.login, self.password.reveal()}:
             raise NetrcRefused(f"an entry for {self.machine} would read as a netrc keyword")

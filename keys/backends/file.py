@@ -1,0 +1,169 @@
+"""
+Keys in one file, mode 0600, outside every git work tree: the embedded default.
+
+The file is JSON: `{"format": 1, "keys": [{"algorithm", "created", "signs_from", "signs_until", "forgotten_at",
+"private_key"}]}` with PKCS#8 PEM and RFC 3339 times. It is replaced as a whole, by a rename, under a lock: any
+number of processes may start at once, and a power cut leaves the old or the new file.
+"""
+
+import fcntl
+import json
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+
+from cryptography.hazmat.primitives import serialization
+
+from keys.model import Algorithm, KeyFault, Life, PrivateKey, SigningKey, generate
+from keys.ring import KeyRing
+
+FORMAT = 1
+_PRIVATE = 0o600
+_OTHERS = 0o077
+
+
+class FileKeyStore:
+    """The key file of one machine."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def load(self) -> KeyRing:
+        """
+        Return the keys of the file; an empty ring where there is no file.
+
+        Raises KeyFault when the file is readable by others, is no regular file, or does not parse.
+        """
+        try:
+            with os.fdopen(os.open(self._path, os.O_RDONLY | os.O_NOFOLLOW), "rb") as file:
+                self._must_be_private(os.fstat(file.fileno()))
+                text = file.read()
+        except FileNotFoundError:
+            return KeyRing(())
+        except OSError as fault:
+            raise KeyFault(f"the key file {self._path} cannot be read: {fault.strerror}") from None
+        return KeyRing.of(self._parse(text))
+
+    def ensure(self, algorithms: Iterable[Algorithm], now: datetime) -> KeyRing:
+        """
+        Make a key that signs at once for each algorithm that has none, and return all keys.
+
+        Several processes may ask at the same time; one of them makes the key. Raises KeyFault when the file would lie
+        in a git work tree, or cannot be written.
+        """
+        wanted = frozenset(algorithms)
+        ring = self.load()
+        if wanted <= ring.algorithms():
+            return ring
+        must_be_outside_git(self._path)
+        with self._locked():
+            ring = self.load()
+            made = [SigningKey(a, Life(now, now), generate(a)) for a in sorted(wanted - ring.algorithms())]
+            ring = KeyRing.of([*ring.keys, *made])
+            self._write(ring)
+        return ring
+
+    def _must_be_private(self, status: os.stat_result) -> None:
+        if not stat.S_ISREG(status.st_mode):
+            raise KeyFault(f"the key file {self._path} is not a regular file")
+        if status.st_mode & _OTHERS:
+            raise KeyFault(
+                f"the key file {self._path} has mode {stat.S_IMODE(status.st_mode):04o}, so others can read it; "
+                f"run: chmod 600 {self._path}. If others may have read it, make a new key"
+            )
+
+    def _parse(self, text: bytes) -> Iterator[SigningKey]:
+        try:
+            document = json.loads(text)
+            if document["format"] != FORMAT:
+                raise KeyFault(
+                    f"the key file {self._path} has format {document['format']!r}; this version reads {FORMAT}"
+                )
+            for entry in document["keys"]:
+                yield _from_json(entry)
+        except (ValueError, KeyError, TypeError):
+            # The parser's own words could quote the file, which holds private keys.
+            raise KeyFault(
+                f"the key file {self._path} is damaged; restore it from a backup, or move it away for a new one"
+            ) from None
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        try:
+            lock = os.open(f"{self._path}.lock", os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW, _PRIVATE)
+        except OSError as fault:
+            raise KeyFault(f"the key file {self._path} cannot be written: {fault.strerror}") from None
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(lock)
+
+    def _write(self, ring: KeyRing) -> None:
+        text = json.dumps({"format": FORMAT, "keys": [_to_json(key) for key in ring.keys]}, indent=1).encode()
+        draft = self._path.with_name(f".{self._path.name}.{os.getpid()}")
+        try:
+            draft.unlink(missing_ok=True)
+            flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW
+            with os.fdopen(os.open(draft, flags, _PRIVATE), "wb") as file:
+                os.fchmod(file.fileno(), _PRIVATE)
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            draft.replace(self._path)
+            _sync_folder(self._path.parent)
+        except OSError as fault:
+            draft.unlink(missing_ok=True)
+            raise KeyFault(f"the key file {self._path} cannot be written: {fault.strerror}") from None
+
+
+def must_be_outside_git(path: Path) -> None:
+    """Raise KeyFault when a file at this path could be committed: a folder above it is a git work tree."""
+    for folder in path.absolute().parents:
+        if (folder / ".git").exists():
+            raise KeyFault(
+                f"{path} lies in the git work tree {folder}; a key that can be committed will be. "
+                "Choose a data directory outside it"
+            )
+
+
+def _to_json(key: SigningKey) -> dict[str, str | None]:
+    pem = key.private_key().private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    life = key.life
+    return {
+        "algorithm": key.algorithm.value,
+        "created": life.created.isoformat(),
+        "signs_from": life.signs_from.isoformat(),
+        "signs_until": life.signs_until.isoformat() if life.signs_until else None,
+        "forgotten_at": life.forgotten_at.isoformat() if life.forgotten_at else None,
+        "private_key": pem.decode(),
+    }
+
+
+def _from_json(entry: dict[str, str]) -> SigningKey:
+    def instant(name: str) -> datetime | None:
+        return datetime.fromisoformat(entry[name]) if entry[name] else None
+
+    private = serialization.load_pem_private_key(entry["private_key"].encode(), password=None)
+    if not isinstance(private, PrivateKey):
+        raise TypeError
+    life = Life(
+        datetime.fromisoformat(entry["created"]),
+        datetime.fromisoformat(entry["signs_from"]),
+        instant("signs_until"),
+        instant("forgotten_at"),
+    )
+    return SigningKey(Algorithm(entry["algorithm"]), life, private)
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
