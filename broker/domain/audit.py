@@ -15,7 +15,6 @@ class Action(StrEnum):
     BUILD_OPENED = "build.opened"
     BUILD_REFUSED = "build.refused"
     BUILD_FINISHED = "build.finished"
-    ASSERTION_MINTED = "assertion.minted"
     CREDENTIAL_OBTAINED = "credential.obtained"
     CREDENTIAL_FAILED = "credential.failed"
     INTEGRATION_CREATED = "integration.created"

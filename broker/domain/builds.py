@@ -58,11 +58,21 @@ class Build:
 
 
 @dataclass(frozen=True, slots=True)
+class BuildEnd:
+    """A build was finished at `time`."""
+
+    build_guid: str
+    time: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Decision:
     """
     What was decided for a build, on which version of the policy.
 
     `granted` and `skipped` are JSON values that can be read years later without the integrations of that day.
+    `planned` names the `jti` of each assertion before it is minted: one that turns up at a Package Manager is always
+    accounted for.
     """
 
     guid: str
@@ -72,6 +82,7 @@ class Decision:
     owner_guid: str
     wanted: Sequence[str] | None
     granted: Sequence[Mapping[str, object]]
+    planned: Sequence[Mapping[str, object]]
     skipped: Sequence[Mapping[str, object]]
 
 

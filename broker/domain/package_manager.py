@@ -5,7 +5,7 @@ Where a Package Manager is, and what it hands out.
 import re
 from dataclasses import dataclass
 from datetime import datetime
-from ipaddress import IPv4Address, ip_address
+from ipaddress import AddressValueError, IPv4Address
 from typing import Self
 from urllib.parse import urlsplit
 
@@ -15,10 +15,13 @@ from broker.errors import InvalidTemplateConfig
 LOGIN = "__token__"
 """The user name that goes with every repository token (vendor guide)."""
 
+MAX_URL = 2048
+"""Longest ppm_url in characters; more is refused before it is looked at."""
+
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _PATH = re.compile(r"(/[A-Za-z0-9._~-]+)*")
 _MAX_HOST = 253
-_MAX_PORT = 65535
+_DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +42,13 @@ class PackageManagerUrl:
     @classmethod
     def parse(cls, text: str) -> Self:
         """
-        Read `http(s)://host[:port][/path]`; a trailing slash is dropped, scheme and host are lower-cased.
+        Read `http(s)://host[:port][/path]`; one trailing slash is dropped, scheme and host are lower-cased.
 
         Raises InvalidTemplateConfig for anything else: user info, query, fragment, dot segments, encoded characters,
         IPv6 literals (netrc readers disagree on them), numeric hosts other than dotted IPv4.
         """
+        if len(text) > MAX_URL:
+            raise _fault(f"has more than {MAX_URL} characters")
         if not text.isascii() or any(character <= " " or character in '\\"<>^`{|}%\x7f' for character in text):
             raise _fault("holds characters that a plain URL does not have")
         if "?" in text or "#" in text:
@@ -53,20 +58,21 @@ class PackageManagerUrl:
             port = parts.port
         except ValueError:
             raise _fault("is not a URL") from None
-        if parts.scheme not in {"http", "https"} or not text.lower().startswith((f"{parts.scheme}://",)):
+        if parts.scheme not in _DEFAULT_PORTS or not text.lower().startswith(f"{parts.scheme}://"):
             raise _fault("must start with https:// (or http://)")
         if "@" in parts.netloc:
             raise _fault("must not carry a user name or password: the broker authenticates by exchange")
         host = parts.netloc.lower()
         if port is not None:
             host = host.removesuffix(f":{port}")
-        if ":" in host or port == 0 or (port or 0) > _MAX_PORT:
+        # What is left of `host:`, `host:0443` and `[::1]` still has a colon: each names its port in an unusual way.
+        if ":" in host or port == 0:
             raise _fault("needs a host name or IPv4 address, optionally followed by :port")
-        path = parts.path.rstrip("/")
+        path = parts.path.removesuffix("/")
         if not _PATH.fullmatch(path) or any(segment in {".", ".."} for segment in path.split("/")):
             raise _fault("has a path with empty or dot segments or unusual characters")
-        default = {"http": 80, "https": 443}[parts.scheme]
-        return cls(parts.scheme, _checked_host(host), None if port == default else port, path)
+        usual = _DEFAULT_PORTS[parts.scheme]
+        return cls(parts.scheme, _checked_host(host), None if port == usual else port, path)
 
     @property
     def is_cleartext(self) -> bool:
@@ -103,12 +109,12 @@ def _is_numeric(host: str) -> bool:
 def _checked_host(host: str) -> str:
     if len(host) > _MAX_HOST or not all(_LABEL.fullmatch(label) for label in host.split(".")):
         raise _fault("has a host that is not a DNS name (letters, digits, hyphens; no trailing dot)")
-    # `0x7f.1`, `2130706433` and `127.1` all reach 127.0.0.1 on some resolver: only the canonical spelling is an address.
+    # `0x7f.1`, `2130706433` and `127.1` all reach 127.0.0.1 on some resolver. IPv4Address knows only the dotted decimal
+    # form without leading zeros, in which no two readers see different addresses.
     if _is_numeric(host):
         try:
-            if str(ip_address(host)) != host:
-                raise ValueError
-        except ValueError:
+            IPv4Address(host)
+        except AddressValueError:
             raise _fault("has a numeric host that is not a plain dotted IPv4 address") from None
     return host
 

@@ -1,0 +1,137 @@
+"""
+The group-commit writer: one thread, one transaction for everything that waits, one fsync for all of it.
+
+A request hands over its rows and goes on when they are on disk. Whether the decision in them is still good is looked up
+inside the same transaction: on SQLite nobody else writes meanwhile, on other databases the version row is locked.
+"""
+
+import asyncio
+import contextlib
+import logging
+import queue
+import threading
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Engine, select
+
+from broker.errors import BrokerError, PolicyChanged, RecordUnavailable
+from broker.ports import Row
+from broker.storage import rows, tables
+from broker.storage.engine import RowRefused, writing
+
+MAX_WAITING = 10_000
+"""Requests that may wait for the disk; beyond that the caller is told to come back."""
+
+MAX_BATCH = 256
+
+_VERSION = select(tables.policy.c.version).with_for_update(read=True)
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    rows: Sequence[Row]
+    policy_version: int | None
+    loop: asyncio.AbstractEventLoop
+    answer: "asyncio.Future[None]"
+
+
+_Verdict = tuple[_Request, BrokerError | None]
+
+
+class GroupCommitWriter:
+    """A Recorder. Start it once for each process; `close` writes what waits and ends the thread."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._waiting: queue.Queue[_Request | None] = queue.Queue(MAX_WAITING)
+        self._thread = threading.Thread(target=self._run, name="record-writer", daemon=True)
+        self._thread.start()
+
+    async def record(self, rows: Sequence[Row], *, policy_version: int | None = None) -> None:
+        """Return when the rows are durable; raise PolicyChanged or RecordUnavailable when they are not written."""
+        loop = asyncio.get_running_loop()
+        request = _Request(rows, policy_version, loop, loop.create_future())
+        try:
+            self._waiting.put_nowait(request)
+        except queue.Full:
+            raise RecordUnavailable("too many requests wait for the storage; nothing was minted") from None
+        await request.answer
+
+    def close(self) -> None:
+        """Write what waits, then stop."""
+        self._waiting.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        while (batch := self._next_batch()) is not None:
+            _answer(self._write(batch))
+
+    def _next_batch(self) -> list[_Request] | None:
+        first = self._waiting.get()
+        if first is None:
+            return None
+        batch = [first]
+        with contextlib.suppress(queue.Empty):
+            while len(batch) < MAX_BATCH:
+                request = self._waiting.get_nowait()
+                if request is None:
+                    self._waiting.put(None)  # the end comes after this batch
+                    break
+                batch.append(request)
+        return batch
+
+    def _write(self, batch: Sequence[_Request]) -> list[_Verdict]:
+        try:
+            with writing(self._engine) as connection:
+                return _write_into(connection, batch)
+        except RowRefused as fault:
+            if len(batch) == 1:
+                return [(batch[0], fault)]
+            # The rows of one request were refused: the others do not suffer for it.
+            return [verdict for request in batch for verdict in self._write([request])]
+        except RecordUnavailable as fault:
+            return [(request, fault) for request in batch]
+        except Exception:  # noqa: BLE001 - a thread that dies would leave every request waiting for ever
+            _log.exception("the record writer met a defect; the batch was not written")
+            return [(request, RecordUnavailable("the record could not be written")) for request in batch]
+
+
+def _write_into(connection: Connection, batch: Iterable[_Request]) -> list[_Verdict]:
+    version = connection.scalars(_VERSION).one()
+    verdicts: list[_Verdict] = []
+    by_kind: dict[type[Row], list[dict[str, Any]]] = defaultdict(list)
+    for request in batch:
+        if request.policy_version not in (None, version):
+            verdicts.append((request, PolicyChanged("the policy changed after the decision")))
+            continue
+        verdicts.append((request, None))
+        for row in request.rows:
+            by_kind[type(row)].append(rows.values_of(row))
+    for kind, statement in rows.STATEMENT_OF.items():
+        if by_kind[kind]:
+            connection.execute(statement, by_kind[kind])
+    return verdicts
+
+
+def _answer(verdicts: Iterable[_Verdict]) -> None:
+    by_loop: dict[asyncio.AbstractEventLoop, list[_Verdict]] = defaultdict(list)
+    for verdict in verdicts:
+        by_loop[verdict[0].loop].append(verdict)
+    for loop, mine in by_loop.items():
+        # A loop that was closed meanwhile has nobody left who waits.
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon_threadsafe(_tell, mine)
+
+
+def _tell(verdicts: Iterable[_Verdict]) -> None:
+    for request, fault in verdicts:
+        if request.answer.done():  # the caller went away
+            continue
+        if fault is None:
+            request.answer.set_result(None)
+        else:
+            request.answer.set_exception(fault)
