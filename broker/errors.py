@@ -291,6 +291,12 @@ class PolicyKeepsChanging(TryAgain):
     code = "policy_keeps_changing"
 
 
+class CredentialsFailed(TryAgain):
+    """A Package Manager failed and the caller asked for all credentials or none; `payload` names the problems."""
+
+    code = "credentials_failed"
+
+
 class SigningUnavailable(TryAgain):
     """No key can sign now; nothing was minted."""
 

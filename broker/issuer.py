@@ -19,6 +19,7 @@ from broker.domain.scopes import ScopeSet
 from broker.domain.secrets import Secret
 from broker.errors import ClaimsRefused, SigningUnavailable
 from keys import Algorithm, KeyFault, KeyRing, SigningKey, jws
+from keys.jwks import Document, document
 
 _WORTH_A_THREAD = 3
 """RSA signatures of one build from which two threads beat one: `cryptography` releases the GIL while it signs."""
@@ -48,6 +49,7 @@ class Issuer:
 
     def __init__(self, ring: KeyRing) -> None:
         self._ring = ring
+        self._published: tuple[Sequence[SigningKey], Document] = ((), document(()))
 
     async def mint_all(self, orders: Sequence[Order], now: datetime) -> list[Assertion]:
         """
@@ -62,6 +64,13 @@ class Issuer:
         rest = asyncio.create_task(asyncio.to_thread(self._mint_each, orders[half:], now))
         first = self._mint_each(orders[:half], now)
         return first + await rest
+
+    def jwks(self, now: datetime) -> Document:
+        """Return the JWKS to publish at this instant: every key whose tokens may still be alive, and the next one."""
+        keys = self._ring.published(now)
+        if keys != self._published[0]:
+            self._published = (keys, document(keys))
+        return self._published[1]
 
     def mint(self, order: Order, now: datetime) -> Assertion:
         """Mint one assertion. Raises SigningUnavailable or ClaimsRefused."""

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Generic, Protocol, TypeVar
 
 from broker.domain.audit import Event
-from broker.domain.builds import Build, CredentialRecord, Decision
+from broker.domain.builds import Build, BuildEnd, CredentialRecord, Decision
 from broker.domain.identity import ApiKey, Group, Role, User
 from broker.domain.integrations import Draft, Integration, Principal
 from broker.domain.package_manager import PackageManagerUrl, RepositoryToken
@@ -21,7 +21,7 @@ from keys import Algorithm, KeyRing
 
 T = TypeVar("T")
 
-Row = Build | Decision | CredentialRecord | Event
+Row = Build | Decision | CredentialRecord | BuildEnd | Event
 """What the hot path records."""
 
 
@@ -229,10 +229,6 @@ class Transaction(Protocol):
         """Return the build with this guid."""
         ...
 
-    def finish_build(self, guid: str, now: datetime) -> None:
-        """Record the end of a build that exists."""
-        ...
-
     def missing(self, principals: Iterable[Principal]) -> Sequence[Principal]:
         """Return those that name no user and no group."""
         ...
@@ -251,8 +247,12 @@ class Store(Protocol):
 
     def transaction(self) -> AbstractContextManager[Transaction]:
         """
-        Open a transaction; it commits at the end of the block and rolls back on an exception.
+        Open a transaction that writes; it commits at the end of the block and rolls back on an exception.
 
         Raises RecordUnavailable when the storage cannot be used.
         """
+        ...
+
+    def reading(self) -> AbstractContextManager[Transaction]:
+        """Open a transaction that only reads; it sees one consistent state and waits for no writer."""
         ...

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from broker.domain.scopes import ScopeSet
-from broker.errors import ClaimsRefused
+from broker.errors import ClaimsRefused, InvalidScope
 
 MAX_LIFETIME = 300
 """Longest life of an assertion in seconds, whatever the settings say: it is a bearer secret that is used at once."""
@@ -48,9 +48,12 @@ class Claims:
     actor: str
 
     def __post_init__(self) -> None:
-        for name in ("issuer", "audience", "subject", "jti", "authorized_party", "build_guid"):
+        for name in ("issuer", "audience", "subject", "jti", "authorized_party", "build_guid", "transaction", "actor"):
             if not getattr(self, name):
                 raise ClaimsRefused(f"the claim {name} is empty")
+        # UniqueIdClaim and UsernameClaim of the federation point here: without them the log there names nobody.
+        if not self.owner.guid or not self.owner.username:
+            raise ClaimsRefused("the claims that name the owner are empty")
         if not self.issuer.endswith("/"):
             raise ClaimsRefused("the issuer must end with a slash, as Package Manager's configuration demands")
         if not self.roles:
@@ -100,5 +103,14 @@ def check(payload: Mapping[str, object], claims: Claims, ceiling: ScopeSet) -> N
     for claim in ("iat", "nbf", "exp"):
         if type(payload[claim]) is not int:
             raise ClaimsRefused(f"{claim} must be a whole number of seconds")
-    if not ceiling.covers(ScopeSet.parse(" ".join(claims.roles))):
+    if not ceiling.covers(_scopes(payload["roles"])):
         raise ClaimsRefused("the roles go beyond what the decision granted")
+
+
+def _scopes(roles: object) -> ScopeSet:
+    if not isinstance(roles, list) or not all(isinstance(role, str) for role in roles):
+        raise ClaimsRefused("roles must be a list of strings")
+    try:
+        return ScopeSet.of(roles)
+    except InvalidScope:
+        raise ClaimsRefused("the roles are not Package Manager scopes") from None

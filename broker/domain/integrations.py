@@ -2,6 +2,7 @@
 Integrations and their access lists; neither can be constructed invalid.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -70,7 +71,7 @@ class AccessList:
         if len(self.principals) > MAX_ENTRIES:
             raise InvalidParameter(f"an access list has at most {MAX_ENTRIES} entries; use a group instead")
         if len(self._members) != len(self.principals):
-            twice = next(p for p in self.principals if self.principals.count(p) > 1)
+            twice = Counter(self.principals).most_common(1)[0][0]
             raise InvalidParameter(f"permissions name the {twice.kind} {twice.guid} twice")
 
     @classmethod

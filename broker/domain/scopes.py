@@ -46,8 +46,17 @@ class ScopeSet:
         """
         if len(text) > _MAX_TEXT:
             raise InvalidScope(f"the scopes have {len(text)} characters; at most {_MAX_TEXT} are read")
+        return cls.of(text.split())
+
+    @classmethod
+    def of(cls, scopes: Iterable[str]) -> Self:
+        """
+        Read scopes that are separate already, as in a `roles` claim; a union may be longer than any one setting.
+
+        Raises InvalidScope, naming the scope that does not parse.
+        """
         granted: dict[str, frozenset[str]] = {}
-        for scope in text.split():
+        for scope in scopes:
             action, names = _parse_one(scope)
             granted[action] = _join(granted.get(action, frozenset()), names)
         return cls(MappingProxyType(granted))
@@ -61,7 +70,7 @@ class ScopeSet:
     def read(cls, repositories: Iterable[str]) -> Self:
         """Return the scopes to read just these repositories. Raises InvalidScope for a name that is none."""
         names = frozenset(repositories)
-        return cls.parse(f"{READ}:{','.join(sorted(names))}") if names else cls.nothing()
+        return cls(MappingProxyType({READ: _checked(names)})) if names else cls.nothing()
 
     def union(self, other: Self) -> Self:
         """Return what either of the two grants."""
@@ -123,13 +132,14 @@ def _parse_one(scope: str) -> tuple[str, frozenset[str]]:
         raise InvalidScope(
             f"{scope[:80]!r} is not a Package Manager scope; a build needs repos:read:<names> or repos:read:*"
         )
-    names = frozenset(listed.split(","))
-    if names == ALL:
-        return action, ALL
+    return action, _checked(frozenset(listed.split(",")), f" in {scope[:80]!r}")
+
+
+def _checked(names: frozenset[str], where: str = "") -> frozenset[str]:
     wrong = sorted(name for name in names if not _NAME.fullmatch(name))
-    if wrong:
-        raise InvalidScope(f"{wrong[0][:80]!r} in {scope[:80]!r} is not a repository name (or a single *)")
-    return action, names
+    if wrong and names != ALL:
+        raise InvalidScope(f"{wrong[0][:80]!r}{where} is not a repository name (or a single *)")
+    return names
 
 
 def _join(one: frozenset[str], other: frozenset[str]) -> frozenset[str]:

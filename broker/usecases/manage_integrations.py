@@ -12,7 +12,7 @@ from broker.domain.plan import Defaults
 from broker.domain.templates import Template, to_values
 from broker.errors import InvalidParameter, NotFound, NothingToUpdate
 from broker.ports import Clock, Ids, Transaction
-from broker.usecases._road import Act, Change, Road
+from broker.usecases.road import Act, Change, Road
 
 
 @dataclass(frozen=True, slots=True)

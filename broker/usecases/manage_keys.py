@@ -12,7 +12,7 @@ from broker.domain.identity import ApiKey, Role, has_controls
 from broker.domain.secrets import Secret
 from broker.errors import InvalidKeyName, InvalidParameter, KeyRoleTooHigh, NotFound
 from broker.ports import Clock, Ids, Transaction
-from broker.usecases._road import Act, Change, Road
+from broker.usecases.road import Act, Change, Road
 
 MAX_NAME = 255
 

@@ -11,7 +11,7 @@ from broker.domain.callers import Right
 from broker.domain.identity import Group, Role, User, checked_group_name, checked_username
 from broker.errors import InvalidUserGuid, LastAdministrator, NotFound, NothingToRemove, NothingToUpdate
 from broker.ports import Clock, Ids, Listing, Page, Transaction
-from broker.usecases._road import Act, Change, Road
+from broker.usecases.road import Act, Change, Road
 
 
 @dataclass(frozen=True, slots=True)

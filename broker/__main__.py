@@ -1,0 +1,16 @@
+"""
+The `broker` command; `python -m broker` is the same.
+"""
+
+import sys
+
+
+def main() -> None:
+    """Run the command line."""
+    from broker.cli.app import run  # noqa: PLC0415 - `broker.cli` is not needed by who only imports `broker`
+
+    sys.exit(run(sys.argv[1:]))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,16 @@
+"""
+What the ASGI server loads in each worker process: settings from the environment, then the application.
+"""
+
+import os
+
+from starlette.types import ASGIApp
+
+from broker import bootstrap, config
+from broker.web.app import create_app
+
+
+def create() -> ASGIApp:
+    """Build the application; used as a factory (`uvicorn --factory broker.asgi:create`)."""
+    settings = config.load(os.environ)
+    return create_app(settings, bootstrap.open_services, bootstrap.new_correlation_id)

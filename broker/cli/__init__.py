@@ -1,0 +1,3 @@
+"""
+The command line. Each command imports what it needs when it runs, so that `broker --help` answers at once.
+"""

@@ -1,0 +1,118 @@
+"""
+The commands of `broker` and how they fail: a sentence on stderr and an exit code, never a stack trace.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from broker.errors import BrokerError, RunFault, SettingsFault
+
+EXIT_FAULT = 1
+EXIT_USAGE = 2
+EXIT_SETTINGS = 78
+"""EX_CONFIG of sysexits.h: a service manager need not restart a broker whose settings are wrong."""
+
+EXIT_RUN = 125
+"""`broker run` itself failed, as env(1) and docker(1) say it; other codes are those of the command."""
+
+app = typer.Typer(
+    name="broker",
+    help="An OIDC issuer and short-lived token broker for Posit Package Manager.",
+    no_args_is_help=True,
+    add_completion=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+DataDir = Annotated[
+    Path | None, typer.Option("--data-dir", help="Where settings, keys and records are.", envvar="BROKER_DATA_DIR")
+]
+SettingsFile = Annotated[Path | None, typer.Option("--settings", help="The settings file.", envvar="BROKER_SETTINGS")]
+
+
+@app.command()
+def init(
+    issuer: Annotated[
+        str, typer.Option(help="The URL under which Package Managers reach the broker, with its last slash.")
+    ],
+    data_dir: DataDir = None,
+    administrator: Annotated[str, typer.Option(help="User name of the first administrator.")] = "admin",
+    allow_cleartext: Annotated[bool, typer.Option(help="Permit http:// Package Managers (for trying out).")] = False,
+    allow_loopback: Annotated[bool, typer.Option(help="Permit Package Managers on this machine.")] = False,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on.")] = 8080,
+) -> None:
+    """Make settings, signing key, database and the first administrator; print that one's API key once."""
+    from broker.cli import setup
+
+    setup.init(
+        issuer=issuer,
+        data_dir=data_dir,
+        administrator=administrator,
+        values={"allow_cleartext": allow_cleartext, "allow_loopback": allow_loopback, "host": host, "port": port},
+    )
+
+
+@app.command()
+def serve(data_dir: DataDir = None, settings: SettingsFile = None) -> None:
+    """Serve the issuer, the build API and the administration."""
+    from broker.cli import setup
+
+    setup.serve(data_dir, settings)
+
+
+@app.command()
+def federation_config(
+    data_dir: DataDir = None,
+    settings: SettingsFile = None,
+    name: Annotated[str, typer.Option(help="Name of the section.")] = "connect",
+) -> None:
+    """Print the section that the Package Manager's administrator pastes into rstudio-pm.gcfg."""
+    from broker.cli import setup
+
+    setup.federation_config(data_dir, settings, name)
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    from importlib.metadata import version as installed
+
+    print(installed("package-credential-broker"))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command and return its exit code."""
+    command = typer.main.get_command(app)
+    try:
+        code = command.main(args=list(arguments), prog_name="broker", standalone_mode=False)
+    except BrokerError as fault:
+        print(f"broker: {fault.message}", file=sys.stderr)
+        return _exit_code(fault)
+    except typer.Exit as end:
+        return end.exit_code
+    except (KeyboardInterrupt, typer.Abort):
+        print("broker: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # Whoever read our output has gone; there is nobody left to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_FAULT
+    except Exception as fault:
+        if hasattr(fault, "show") and hasattr(fault, "exit_code"):  # a usage error of the command line's own parser
+            fault.show()
+            return int(fault.exit_code)
+        raise
+    return code if isinstance(code, int) else 0
+
+
+def _exit_code(fault: BrokerError) -> int:
+    if isinstance(fault, RunFault):
+        return EXIT_RUN
+    return EXIT_SETTINGS if isinstance(fault, SettingsFault) else EXIT_FAULT

@@ -1,0 +1,73 @@
+"""
+The application: routes, error handlers and the edge around them.
+"""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from fastapi.openapi.utils import get_openapi
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp
+
+from broker.bootstrap import Services
+from broker.config import Settings
+from broker.errors import BrokerError
+from broker.web import builds, documents
+from broker.web.connect_api import groups, integrations, server, users
+from broker.web.edge import Edge
+from broker.web.errors import on_broker_error, on_http_error, on_validation_error
+
+OpenServices = Callable[[Settings], AbstractAsyncContextManager[Services]]
+
+
+class Error(BaseModel):
+    """The body of every answer from 400 on."""
+
+    code: int
+    error: str
+    payload: dict[str, Any] | None
+
+
+def create_app(settings: Settings, open_services: OpenServices, new_id: Callable[[], str]) -> ASGIApp:
+    """Put the application together; the services open when the server starts and close when it stops."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with open_services(settings) as services:
+            app.state.services = services
+            yield
+
+    app = FastAPI(
+        title="Package credential broker",
+        version="1",
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/__api__/openapi.json",
+        redirect_slashes=False,
+        responses={400: {"model": Error}, 401: {"model": Error}, 403: {"model": Error}, 404: {"model": Error},
+                   409: {"model": Error}, 413: {"model": Error}, 503: {"model": Error}},
+    )  # fmt: skip
+    app.router.routes += builds.routes()
+    app.router.routes += documents.routes(
+        lambda: app.state.services, settings.issuer, tuple(settings.signing_algorithms), settings.jwks_max_age
+    )
+    for module in (integrations, users, groups, server):
+        app.include_router(module.router)
+    app.add_exception_handler(BrokerError, on_broker_error)
+    app.add_exception_handler(RequestValidationError, on_validation_error)
+    app.add_exception_handler(HTTPException, on_http_error)
+    app.openapi = lambda: _described(app)  # type: ignore[method-assign]
+    return Edge(app, prefix=settings.path_prefix, max_body=settings.max_body_bytes, new_id=new_id)
+
+
+def _described(app: FastAPI) -> dict[str, Any]:
+    if app.openapi_schema is None:
+        document = get_openapi(title=app.title, version=app.version, routes=app.routes)
+        document["paths"].update(builds.describe())
+        app.openapi_schema = document
+    return app.openapi_schema

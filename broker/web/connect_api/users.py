@@ -1,0 +1,92 @@
+"""
+`/__api__/v1/users`, `/__api__/v1/user` and the API keys of a user.
+"""
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query
+
+from broker.domain.identity import Role
+from broker.usecases.manage_people import UserFields
+from broker.web.connect_api.parameters import Caller, Paging, Prefix, UserGuid
+from broker.web.connect_api.shapes import KeyIn, LockIn, UserIn, UserPatch, key_out, page_out, user_out
+
+router = APIRouter(prefix="/__api__/v1", tags=["users"])
+
+
+@router.get("/user")
+def current_user(session: Caller) -> dict[str, object]:
+    """Show the caller."""
+    return user_out(session.caller.user)
+
+
+@router.get("/users")
+def list_users(
+    session: Caller,
+    page: Paging,
+    prefix: Prefix = "",
+    user_role: Role | None = None,
+    account_status: Annotated[Literal["locked", "licensed", "inactive"] | None, Query()] = None,
+) -> dict[str, object]:
+    """List users by name."""
+    locked = None if account_status is None else account_status == "locked"
+    found = session.services.people.users(session.act, page, prefix=prefix, role=user_role, locked=locked)
+    return page_out([user_out(user) for user in found.results], page, found)
+
+
+@router.post("/users")
+def create_user(session: Caller, body: UserIn) -> dict[str, object]:
+    """Create a user."""
+    fields = UserFields(
+        body.username, body.email, body.first_name, body.last_name, body.user_role, body.external_id or body.unique_id
+    )
+    return user_out(session.services.people.create_user(session.act, fields))
+
+
+@router.get("/users/{user_guid}")
+def get_user(session: Caller, user_guid: UserGuid) -> dict[str, object]:
+    """Show one user."""
+    return user_out(session.services.people.user(session.act, user_guid))
+
+
+@router.put("/users/{user_guid}")
+def change_user(session: Caller, user_guid: UserGuid, body: UserPatch) -> dict[str, object]:
+    """Change a user; what is absent stays."""
+    fields = UserFields(body.username, body.email, body.first_name, body.last_name, body.user_role, body.external_id)
+    return user_out(session.services.people.change_user(session.act, user_guid, fields))
+
+
+@router.post("/users/{user_guid}/lock")
+def lock_user(session: Caller, user_guid: UserGuid, body: LockIn) -> dict[str, object]:
+    """Lock or unlock a user."""
+    return user_out(session.services.people.lock_user(session.act, user_guid, locked=body.locked))
+
+
+@router.get("/users/{user_guid}/keys", tags=["keys"])
+def list_keys(session: Caller, user_guid: UserGuid) -> list[dict[str, object]]:
+    """List the API keys of a user, without the keys themselves."""
+    user = session.services.policy.current().user(user_guid)
+    return [key_out(key, user) for key in session.services.keys.list(session.act, user_guid)]
+
+
+@router.post("/users/{user_guid}/keys", tags=["keys"])
+def create_key(session: Caller, user_guid: UserGuid, body: KeyIn) -> dict[str, object]:
+    """Make an API key; the answer is the only place where it is ever shown."""
+    made = session.services.keys.create(
+        session.act, user_guid, name=body.name, role=body.user_role, expires_time=body.expires_at
+    )
+    user = session.services.policy.current().user(user_guid)
+    return {**key_out(made.record, user), "key": made.key.reveal()}
+
+
+@router.get("/users/{user_guid}/keys/{key_id}", tags=["keys"])
+def get_key(session: Caller, user_guid: UserGuid, key_id: str) -> dict[str, object]:
+    """Show the record of one API key."""
+    user = session.services.policy.current().user(user_guid)
+    return key_out(session.services.keys.get(session.act, user_guid, key_id), user)
+
+
+@router.delete("/users/{user_guid}/keys/{key_id}", status_code=204, tags=["keys"])
+def delete_key(session: Caller, user_guid: UserGuid, key_id: str) -> None:
+    """Delete an API key."""
+    session.services.keys.delete(session.act, user_guid, key_id)

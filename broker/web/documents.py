@@ -1,0 +1,119 @@
+"""
+The issuer as verifiers see it: discovery, JWKS, and the endpoints that the documents must name.
+
+OIDC Discovery 1.0 (3, 4), RFC 8414 (2, 3.1), RFC 7517 (5). There is no sign-in for people here, so the authorization
+endpoint refuses every request, and it never redirects: no client is registered to be redirected to.
+"""
+
+import hashlib
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from broker.bootstrap import Services
+
+JWKS_PATH = "/openid/v1/jwks"
+"""Where the vendor's own issuer serves its keys."""
+
+AUTHORIZE_PATH = "/oauth/authorize"
+TOKEN_PATH = "/oauth/token"  # noqa: S105 - a path, not a password
+DISCOVERY_PATH = "/.well-known/openid-configuration"
+METADATA_PATH = "/.well-known/oauth-authorization-server"
+
+CLAIMS = (
+    "iss", "aud", "sub", "roles", "iat", "nbf", "exp", "jti", "azp", "owner_guid", "preferred_username", "email",
+    "name", "build_guid", "content_guid", "txn", "act",
+)  # fmt: skip
+"""Every claim of an assertion; docs/token.md describes each."""
+
+JWKS_TYPE = "application/jwk-set+json"
+"""RFC 7517 8.5.2."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Public bytes with their entity tag."""
+
+    body: bytes
+    etag: str
+    media_type: str
+
+
+def discovery(issuer: str, algorithms: tuple[str, ...]) -> dict[str, object]:
+    """Return the metadata of the issuer; `issuer` appears in it byte for byte as configured (Discovery 4.3)."""
+    base = issuer.removesuffix("/")
+    return {
+        "issuer": issuer,
+        "authorization_endpoint": base + AUTHORIZE_PATH,
+        "token_endpoint": base + TOKEN_PATH,
+        "jwks_uri": base + JWKS_PATH,
+        "response_types_supported": ["id_token"],
+        "response_modes_supported": ["fragment"],
+        # What belongs to the one response type that the specification lets an issuer without sign-in name; an absent
+        # list would mean more (RFC 8414 2), an empty one is not allowed (3.2).
+        "grant_types_supported": ["implicit"],
+        "subject_types_supported": ["public"],
+        "id_token_signing_alg_values_supported": list(algorithms),
+        "token_endpoint_auth_methods_supported": ["none"],
+        "scopes_supported": ["openid"],
+        "claim_types_supported": ["normal"],
+        "claims_supported": list(CLAIMS),
+        "claims_parameter_supported": False,
+        "request_parameter_supported": False,
+        "request_uri_parameter_supported": False,
+    }
+
+
+def routes(services: Callable[[], Services], issuer: str, algorithms: tuple[str, ...], max_age: int) -> list[Route]:
+    """Return the public routes; both documents may be cached for `max_age` seconds."""
+    body = orjson.dumps(discovery(issuer, algorithms))
+    inserted = urlsplit(issuer).path.rstrip("/")
+    metadata = Page(body, f'"{hashlib.sha256(body).hexdigest()[:32]}"', "application/json")
+
+    async def serve_metadata(request: Request) -> Response:
+        return _cacheable(request, metadata, max_age)
+
+    async def serve_jwks(request: Request) -> Response:
+        found = services()
+        document = found.issuer.jwks(found.clock.now())
+        return _cacheable(request, Page(document.body, document.etag, JWKS_TYPE), max_age)
+
+    return [
+        # RFC 8414 3.1 puts the issuer's path behind the well-known part, Discovery 4.1 before it: both are served.
+        *(
+            Route(path + behind, serve_metadata)
+            for path in (DISCOVERY_PATH, METADATA_PATH)
+            for behind in {"", inserted}
+        ),
+        Route(JWKS_PATH, serve_jwks),
+        Route(
+            AUTHORIZE_PATH, _refuse("unsupported_response_type", "this issuer has no sign-in"), methods=["GET", "POST"]
+        ),
+        Route(TOKEN_PATH, _refuse("unsupported_grant_type", "this issuer supports no grant here"), methods=["POST"]),
+    ]
+
+
+def _refuse(error: str, description: str) -> Callable[[Request], Awaitable[Response]]:
+    body = orjson.dumps({"error": error, "error_description": description})
+
+    async def refuse(_request: Request) -> Response:
+        return Response(body, 400, {"Cache-Control": "no-store"}, "application/json")
+
+    return refuse
+
+
+def _cacheable(request: Request, page: Page, max_age: int) -> Response:
+    headers = {
+        "ETag": page.etag,
+        "Cache-Control": f"public, max-age={max_age}",
+        "Access-Control-Allow-Origin": "*",
+    }
+    known = {tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")}
+    if page.etag in known or "*" in known:
+        return Response(status_code=304, headers=headers)
+    return Response(page.body, headers=headers, media_type=page.media_type)
