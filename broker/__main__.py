@@ -7,9 +7,9 @@ import sys
 
 def main() -> None:
     """Run the command line."""
-    from broker.cli.app import run  # noqa: PLC0415 - `broker.cli` is not needed by who only imports `broker`
+    from broker.cli.app import main as command_line  # noqa: PLC0415 - `broker.cli` is not needed by who only imports `broker`
 
-    sys.exit(run(sys.argv[1:]))
+    sys.exit(command_line(sys.argv[1:]))
 
 
 if __name__ == "__main__":

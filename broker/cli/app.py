@@ -10,15 +10,12 @@ from typing import Annotated
 
 import typer
 
-from broker.errors import BrokerError, RunFault, SettingsFault
+from broker.errors import BrokerError, SettingsFault
 
 EXIT_FAULT = 1
 EXIT_USAGE = 2
 EXIT_SETTINGS = 78
 """EX_CONFIG of sysexits.h: a service manager need not restart a broker whose settings are wrong."""
-
-EXIT_RUN = 125
-"""`broker run` itself failed, as env(1) and docker(1) say it; other codes are those of the command."""
 
 app = typer.Typer(
     name="broker",
@@ -79,6 +76,80 @@ def federation_config(
     setup.federation_config(data_dir, settings, name)
 
 
+@app.command(context_settings={"allow_interspersed_args": False})
+def run(
+    command: Annotated[list[str], typer.Argument(help="The command and its arguments, after `--`.")],
+    owner: Annotated[str | None, typer.Option(help="User name of the owner of the content.")] = None,
+    owner_guid: Annotated[str | None, typer.Option(help="The owner's guid, instead of the user name.")] = None,
+    content: Annotated[str | None, typer.Option(help="The guid of the content that is built.")] = None,
+    repository: Annotated[list[str] | None, typer.Option(help="Ask for this repository only; may be repeated.")] = None,
+    duration: Annotated[int | None, typer.Option(help="How long the build may take, in seconds.")] = None,
+    require_all: Annotated[bool, typer.Option(help="Do not start without every credential.")] = False,
+    server: Annotated[str, typer.Option(envvar="BROKER_SERVER", help="The broker's URL.")] = "",
+    api_key_file: Annotated[
+        Path | None, typer.Option(help="A file with the API key, instead of the variable BROKER_API_KEY.")
+    ] = None,
+    ca_file: Annotated[
+        Path | None, typer.Option(envvar="BROKER_CA_FILE", help="PEM file with the CA of the broker's certificate.")
+    ] = None,
+    runtime_dir: Annotated[
+        Path | None, typer.Option(envvar="BROKER_RUN_DIR", help="Where build directories are made.")
+    ] = None,
+    allow_http: Annotated[bool, typer.Option(help="Permit a broker without TLS that is not on loopback.")] = False,
+    quiet: Annotated[bool, typer.Option(help="Say only what is wrong.")] = False,
+) -> int:
+    """Run a command as one build: its package clients find the owner's credentials, and nothing stays behind."""
+    from broker.cli import build
+
+    return build.run(
+        command=tuple(command),
+        server=server,
+        api_key_file=api_key_file,
+        options={
+            "owner_username": owner,
+            "owner_guid": owner_guid,
+            "content_guid": content,
+            "repositories": tuple(repository or ()),
+            "duration": duration,
+            "require_all": require_all,
+            "runtime_root": str(runtime_dir) if runtime_dir else None,
+            "ca_file": str(ca_file) if ca_file else None,
+            "allow_http": allow_http,
+            "quiet": quiet,
+        },
+    )
+
+
+@app.command()
+def emulator(
+    config: Annotated[Path, typer.Option(help="A rstudio-pm.gcfg with [IdentityFederation] sections.")],
+    packages: Annotated[Path, typer.Option(help="A folder with one folder for each repository.")],
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on.")] = 4242,
+    tls_certificate: Annotated[Path | None, typer.Option(help="PEM file with the certificate chain.")] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="PEM file with its key.")] = None,
+    issuer_ca: Annotated[Path | None, typer.Option(help="PEM file with the CA of the issuer's certificate.")] = None,
+    fault: Annotated[list[str] | None, typer.Option(help="Misbehave; may be repeated (docs/emulator.md).")] = None,
+    control: Annotated[bool, typer.Option(help="Let callers on this machine switch faults and read the log.")] = False,
+    one_use: Annotated[bool, typer.Option(help="Accept each assertion once.")] = False,
+) -> None:
+    """Serve repositories as a Package Manager that trusts a broker: to try builds out."""
+    from broker.emulator.server import run_emulator
+
+    run_emulator(
+        config,
+        packages,
+        host=host,
+        port=port,
+        tls_certificate=tls_certificate,
+        tls_key=tls_key,
+        faults=fault or (),
+        issuer_ca=issuer_ca,
+        control=control,
+        one_use=one_use,
+    )
+
+
 @app.command()
 def version() -> None:
     """Print the version."""
@@ -87,7 +158,7 @@ def version() -> None:
     print(installed("package-credential-broker"))
 
 
-def run(arguments: Sequence[str]) -> int:
+def main(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code."""
     command = typer.main.get_command(app)
     try:
@@ -113,6 +184,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _exit_code(fault: BrokerError) -> int:
-    if isinstance(fault, RunFault):
-        return EXIT_RUN
+    code = (fault.payload or {}).get("exit_code")
+    if isinstance(code, int):
+        return code
     return EXIT_SETTINGS if isinstance(fault, SettingsFault) else EXIT_FAULT
