@@ -29,6 +29,7 @@ TRANSPORT_FAILURES = (
     aiohttp.ClientError,
     OSError,
     UnicodeError,
+    RuntimeError,  # uvloop's name for some failed connects, and a session that is closed under us
 )
 """What a request may raise; `httpx-aiohttp` translates some of aiohttp's errors and lets others through."""
 

@@ -1,5 +1,5 @@
 """
-The exchange of an assertion for a repository token, over HTTP (RFC 8693; CONTRACT of the endpoint: docs/token.md).
+The exchange of an assertion for a repository token, over HTTP (RFC 8693, as the clients of the vendor do it).
 
 One POST, no retry: an assertion is for one use, so asking again is the caller's decision and takes a new one.
 """
