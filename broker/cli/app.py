@@ -76,48 +76,14 @@ def federation_config(
     setup.federation_config(data_dir, settings, name)
 
 
-@app.command(context_settings={"allow_interspersed_args": False})
+@app.command(add_help_option=False, context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
 def run(
-    command: Annotated[list[str], typer.Argument(help="The command and its arguments, after `--`.")],
-    owner: Annotated[str | None, typer.Option(help="User name of the owner of the content.")] = None,
-    owner_guid: Annotated[str | None, typer.Option(help="The owner's guid, instead of the user name.")] = None,
-    content: Annotated[str | None, typer.Option(help="The guid of the content that is built.")] = None,
-    repository: Annotated[list[str] | None, typer.Option(help="Ask for this repository only; may be repeated.")] = None,
-    duration: Annotated[int | None, typer.Option(help="How long the build may take, in seconds.")] = None,
-    require_all: Annotated[bool, typer.Option(help="Do not start without every credential.")] = False,
-    server: Annotated[str, typer.Option(envvar="BROKER_SERVER", help="The broker's URL.")] = "",
-    api_key_file: Annotated[
-        Path | None, typer.Option(help="A file with the API key, instead of the variable BROKER_API_KEY.")
-    ] = None,
-    ca_file: Annotated[
-        Path | None, typer.Option(envvar="BROKER_CA_FILE", help="PEM file with the CA of the broker's certificate.")
-    ] = None,
-    runtime_dir: Annotated[
-        Path | None, typer.Option(envvar="BROKER_RUN_DIR", help="Where build directories are made.")
-    ] = None,
-    allow_http: Annotated[bool, typer.Option(help="Permit a broker without TLS that is not on loopback.")] = False,
-    quiet: Annotated[bool, typer.Option(help="Say only what is wrong.")] = False,
+    words: Annotated[list[str] | None, typer.Argument(metavar="--owner NAME [options] -- COMMAND")] = None,
 ) -> int:
     """Run a command as one build: its package clients find the owner's credentials, and nothing stays behind."""
     from broker.cli import build
 
-    return build.run(
-        command=tuple(command),
-        server=server,
-        api_key_file=api_key_file,
-        options={
-            "owner_username": owner,
-            "owner_guid": owner_guid,
-            "content_guid": content,
-            "repositories": tuple(repository or ()),
-            "duration": duration,
-            "require_all": require_all,
-            "runtime_root": str(runtime_dir) if runtime_dir else None,
-            "ca_file": str(ca_file) if ca_file else None,
-            "allow_http": allow_http,
-            "quiet": quiet,
-        },
-    )
+    return build.run(words or [])
 
 
 @app.command()
@@ -153,9 +119,9 @@ def emulator(
 @app.command()
 def version() -> None:
     """Print the version."""
-    from importlib.metadata import version as installed
+    from broker.bootstrap import version as installed
 
-    print(installed("package-credential-broker"))
+    print(installed())
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -173,14 +139,30 @@ def main(arguments: Sequence[str]) -> int:
         return 130
     except BrokenPipeError:
         # Whoever read our output has gone; there is nobody left to tell.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         return EXIT_FAULT
     except Exception as fault:
         if hasattr(fault, "show") and hasattr(fault, "exit_code"):  # a usage error of the command line's own parser
             fault.show()
             return int(fault.exit_code)
         raise
-    return code if isinstance(code, int) else 0
+    return _written(code if isinstance(code, int) else 0)
+
+
+def _written(code: int) -> int:
+    # Here and not at the interpreter's end, which would report a full disk in its own words.
+    try:
+        sys.stdout.flush()
+    except OSError as fault:
+        _drop_output()
+        if not isinstance(fault, BrokenPipeError):
+            print(f"broker: the output cannot be written: {fault.strerror}", file=sys.stderr)
+        return EXIT_FAULT
+    return code
+
+
+def _drop_output() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _exit_code(fault: BrokerError) -> int:

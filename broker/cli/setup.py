@@ -5,30 +5,36 @@ What the operator of a broker runs: init, serve, federation-config.
 import errno
 import os
 import socket
+import ssl
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
 from broker import bootstrap, config
 from broker.config import Settings
-from broker.domain.identity import has_controls
-from broker.errors import FileFault, InvalidParameter, PortInUse
+from broker.domain.identity import checked_username, has_controls
+from broker.errors import FileFault, InvalidParameter, PortInUse, SettingsFault
 
 
 def init(*, issuer: str, data_dir: Path | None, administrator: str, values: Mapping[str, object]) -> None:
     """
     Set up a broker and print the first API key.
 
-    The key comes last: whatever can fail has failed before it exists. Raises SettingsFault, FileFault,
+    The key comes last: whatever can fail has failed before it exists. Raises SettingsFault, InvalidUsername, FileFault,
     AlreadyInitialised.
     """
     folder = (data_dir or config.default_data_dir(os.environ)).absolute()
     settings = config.check({"issuer": issuer, "data_dir": folder, **values})
+    checked_username(administrator)
     bootstrap.prepare(settings)
-    if not (folder / config.FILE_NAME).exists():
-        _write_settings(folder / config.FILE_NAME, {"issuer": issuer, **values})
+    file = folder / config.FILE_NAME
+    kept = file.exists()
+    if not kept:
+        _write_settings(file, {"issuer": issuer, **values})
     key = bootstrap.initialise(settings, administrator)
     print(f"The broker is set up in {folder}.")
+    if kept:
+        print(f"The settings in {file} were there before and stay as they are; this command's options are not in them.")
     print(f"API key of {administrator} (shown once, keep it safe): {key.reveal()}")
     print(f"Next: broker serve --data-dir {folder}")
     print(f"Then: broker federation-config --data-dir {folder}   prints what the Package Manager needs")
@@ -40,12 +46,14 @@ def serve(data_dir: Path | None, file: Path | None) -> None:
 
     settings = config.load(os.environ, data_dir=data_dir, file=file)
     bootstrap.must_be_initialised(settings)
+    _tls_must_load(settings)
     bootstrap.prepare(settings)
     _port_must_be_free(settings)
-    # The workers load the same settings by themselves.
+    # The workers load the same settings by themselves; the file may name another data directory than its own.
+    read = config.file_of(os.environ, data_dir=data_dir, file=file)
+    if read is not None:
+        os.environ["BROKER_SETTINGS"] = str(read)
     os.environ["BROKER_DATA_DIR"] = str(settings.data_dir)
-    if file is not None:
-        os.environ["BROKER_SETTINGS"] = str(file.absolute())
     uvicorn.run(
         "broker.asgi:create",
         factory=True,
@@ -79,10 +87,10 @@ def federation_section(settings: Settings, name: str) -> str:
         raise InvalidParameter('the name of a section cannot be empty or hold ", ], \\ or a line break')
     return (
         f'[IdentityFederation "{name}"]\n'
-        f'Issuer = "{settings.issuer}"\n'
-        f'Audience = "{settings.audience}"\n'
-        f'Subject = "{settings.subject}"\n'
-        f'AuthorizedParty = "{settings.authorized_party}"\n'
+        f"Issuer = {_quoted(settings.issuer)}\n"
+        f"Audience = {_quoted(settings.audience)}\n"
+        f"Subject = {_quoted(settings.subject)}\n"
+        f"AuthorizedParty = {_quoted(settings.authorized_party)}\n"
         'RoleClaim = "roles"\n'
         'UniqueIdClaim = "owner_guid"\n'
         'UsernameClaim = "preferred_username"\n'
@@ -95,9 +103,10 @@ def _write_settings(path: Path, values: Mapping[str, object]) -> None:
     tomllib.loads(text)
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        draft.write_text(text)
+        draft.write_text(text, encoding="utf-8")
         draft.replace(path)
     except OSError as fault:
+        draft.unlink(missing_ok=True)
         raise FileFault(f"the settings file {path} cannot be written: {fault.strerror}") from None
 
 
@@ -106,8 +115,35 @@ def _toml(value: object) -> str:
         return "true" if value else "false"
     if isinstance(value, int):
         return str(value)
-    escaped = str(value).replace("\\", "\\\\").replace('"', '\\"')
+    return _quoted(str(value))
+
+
+def _quoted(text: str) -> str:
+    # The same in TOML and in gcfg; line breaks and other control characters do not pass the check of the settings.
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'
+
+
+def _tls_must_load(settings: Settings) -> None:
+    faults = []
+    try:
+        if settings.tls_certificate is not None and settings.tls_key is not None:
+            # An empty password: without one, an encrypted key would make the server wait for somebody to type.
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(settings.tls_certificate, settings.tls_key, password="")
+    except (OSError, ValueError) as fault:
+        faults.append(f"tls_certificate, tls_key: not a certificate with its unencrypted key in PEM ({_reason(fault)})")
+    try:
+        if settings.ca_file is not None:
+            ssl.create_default_context(cafile=str(settings.ca_file))
+    except (OSError, ValueError) as fault:
+        faults.append(f"ca_file = '{settings.ca_file}': not a file with certificates in PEM ({_reason(fault)})")
+    if faults:
+        raise SettingsFault(faults)
+
+
+def _reason(fault: Exception) -> str:
+    return str((fault.reason if isinstance(fault, ssl.SSLError) else getattr(fault, "strerror", None)) or fault)
 
 
 def _port_must_be_free(settings: Settings) -> None:

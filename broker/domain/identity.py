@@ -24,11 +24,14 @@ class Role(StrEnum):
     @property
     def rank(self) -> int:
         """Position in the order of rights; a higher rank includes the lower ones."""
-        return list(Role).index(self)
+        return _RANKS[self]
 
     def capped(self, ceiling: "Role | None") -> "Role":
         """Return the lesser of the two: the role of a key never exceeds that of its user."""
         return self if ceiling is None or self.rank <= ceiling.rank else ceiling
+
+
+_RANKS = {role: rank for rank, role in enumerate(Role)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,7 +50,8 @@ class Entry:
                 f"the token for {self.machine} cannot be carried by a netrc: it must be 1 to {MAX_PASSWORD} characters "
                 f"of A-Z a-z 0-9 . _ ~ + / = -, and this one has {len(self.password.reveal())} characters"
             )
-        if _KEYWORDS & {self.machine, self.login, self.password.reveal()}:
+        # In any case: curl looks for `MACHINE` and `Default` even among the values of entries that it passes over.
+        if _KEYWORDS & {self.machine, self.login.lower(), self.password.reveal().lower()}:
             raise NetrcRefused(f"an entry for {self.machine} would read as a netrc keyword")
 
 

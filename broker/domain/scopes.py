@@ -8,7 +8,8 @@ space. Scopes form a lattice: `*` absorbs every name, and an action that is abse
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Self
 
@@ -36,8 +37,17 @@ class ScopeSet:
     """
 
     _granted: Mapping[str, frozenset[str]]
+    _rendered: tuple[str, ...] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        rendered = tuple(
+            f"{action}:{','.join(sorted(names))}" if action in WITH_LIST else action
+            for action, names in sorted(self._granted.items())
+        )
+        object.__setattr__(self, "_rendered", rendered)
 
     @classmethod
+    @lru_cache(maxsize=256)
     def parse(cls, text: str) -> Self:
         """
         Read scopes separated by white space; commas separate the names inside one scope.
@@ -103,10 +113,7 @@ class ScopeSet:
 
     def render(self) -> tuple[str, ...]:
         """Return one canonical string for each action, sorted: equal sets render equally."""
-        return tuple(
-            f"{action}:{','.join(sorted(names))}" if action in WITH_LIST else action
-            for action, names in sorted(self._granted.items())
-        )
+        return self._rendered
 
     def __str__(self) -> str:
         return " ".join(self.render())
@@ -115,10 +122,10 @@ class ScopeSet:
         return bool(self._granted)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, ScopeSet) and dict(self._granted) == dict(other._granted)
+        return isinstance(other, ScopeSet) and self._rendered == other._rendered
 
     def __hash__(self) -> int:
-        return hash(self.render())
+        return hash(self._rendered)
 
     def _of(self, action: str) -> frozenset[str]:
         return self._granted.get(action, frozenset())

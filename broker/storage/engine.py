@@ -10,13 +10,13 @@ from typing import Any
 
 import orjson
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import DatabaseError, InternalError, OperationalError, SQLAlchemyError, StatementError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from broker.errors import RecordUnavailable
 
 BUSY_MS = 5_000
-"""How long a SQLite writer waits for another one, in milliseconds."""
+"""How long a SQLite writer waits for another one, and anybody for a free connection, in milliseconds."""
 
 
 def open_engine(url: str) -> Engine:
@@ -27,7 +27,11 @@ def open_engine(url: str) -> Engine:
     takes its lock at the start: a lock taken halfway may fail without waiting.
     """
     engine = create_engine(
-        url, json_serializer=_to_json, json_deserializer=orjson.loads, pool_pre_ping=not _is_sqlite(url)
+        url,
+        json_serializer=_to_json,
+        json_deserializer=orjson.loads,
+        pool_pre_ping=not _is_sqlite(url),
+        pool_timeout=BUSY_MS / 1000,
     )
     if _is_sqlite(url):
         event.listen(engine, "connect", _set_up_sqlite)
@@ -58,13 +62,22 @@ def translated() -> Iterator[None]:
     """Turn whatever the database says into RecordUnavailable, without its statement and parameters."""
     try:
         yield
-    except OperationalError as fault:
+    except StatementError as fault:
+        if _is_about_these_rows(fault):
+            raise RowRefused(f"the storage refused: {type(fault).__name__}; nothing was changed") from None
         raise RecordUnavailable(f"the storage cannot be used now: {_reason(fault)}; nothing was changed") from None
-    except SQLAlchemyError as fault:
-        raise RowRefused(f"the storage refused: {type(fault).__name__}; nothing was changed") from None
+    except SQLAlchemyError as fault:  # no free connection in time, a row that must be there is not
+        raise RecordUnavailable(
+            f"the storage cannot be used now: {type(fault).__name__}; nothing was changed"
+        ) from None
 
 
-def _reason(fault: DBAPIError) -> str:
+def _is_about_these_rows(fault: StatementError) -> bool:
+    # The plain DatabaseError is what SQLite says of a file that is damaged or no database at all.
+    return not isinstance(fault, OperationalError | InternalError) and type(fault) is not DatabaseError
+
+
+def _reason(fault: StatementError) -> str:
     # The first line of the driver's own words ("database or disk is full"); later ones may quote the statement.
     text = str(fault.orig).splitlines()
     return text[0][:200] if text else type(fault).__name__

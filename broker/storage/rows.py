@@ -2,14 +2,12 @@
 Between the domain's values and the tables' rows.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any
 
-from sqlalchemy import Executable, RowMapping, bindparam, insert, update
+from sqlalchemy import RowMapping
 
-from broker.domain.audit import Event
-from broker.domain.builds import Build, BuildEnd, CredentialRecord, Decision
 from broker.domain.identity import ApiKey, Role, User, folded
 from broker.domain.integrations import (
     TEMPLATE,
@@ -24,26 +22,6 @@ from broker.domain.integrations import (
 )
 from broker.domain.package_manager import PackageManagerUrl
 from broker.domain.scopes import ScopeSet
-from broker.ports import Row
-from broker.storage import tables
-
-STATEMENT_OF: Mapping[type[Row], Executable] = {
-    Build: insert(tables.builds),
-    Decision: insert(tables.decisions),
-    CredentialRecord: insert(tables.credentials),
-    BuildEnd: update(tables.builds)
-    .where(tables.builds.c.guid == bindparam("build_guid"))
-    .values(finished_time=bindparam("time")),
-    Event: insert(tables.audit),
-}
-"""How each kind of record is written, in the order in which foreign keys want them."""
-
-_FIELDS = {kind: tuple(field.name for field in fields(kind)) for kind in STATEMENT_OF}
-
-
-def values_of(row: Row) -> dict[str, Any]:
-    """Return the columns of a record: the fields of these classes are named after them."""
-    return {name: getattr(row, name) for name in _FIELDS[type(row)]}
 
 
 def user_of(row: RowMapping) -> User:

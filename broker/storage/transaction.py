@@ -3,26 +3,29 @@ The administrator's reads and writes: everything that is not the hot path.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
-from sqlalchemy import Connection, Engine, Table, insert, select, update
+from sqlalchemy import Connection, Engine, Table, select, update
 
 from broker.domain.audit import Event
 from broker.domain.builds import Build
 from broker.domain.integrations import Kind, Principal
+from broker.errors import RecordUnavailable
 from broker.ports import Ids
-from broker.storage import rows, tables
+from broker.storage import tables
 from broker.storage.engine import reading, writing
 from broker.storage.integrations import SqlIntegrations
 from broker.storage.people import SqlPeople
 from broker.storage.snapshot import Snapshot
+from broker.storage.statements import Statements
 
 
 class SqlTransaction:
     """One open transaction on one connection."""
 
-    def __init__(self, connection: Connection, ids: Ids) -> None:
+    def __init__(self, connection: Connection, ids: Ids, statements: Statements) -> None:
         self._connection = connection
+        self._statements = statements
         self.people = SqlPeople(connection)
         self.integrations = SqlIntegrations(connection, ids)
         self.changes_policy = False
@@ -44,7 +47,7 @@ class SqlTransaction:
 
     def audit(self, event: Event) -> None:
         """Write an event; it stands or falls with the transaction."""
-        self._connection.execute(insert(tables.audit), [rows.values_of(event)])
+        self._statements.write(self._connection, [event])
 
     def policy_changed(self) -> None:
         """Say that decisions made before this transaction are outdated."""
@@ -68,18 +71,21 @@ class SqlStore:
         self._engine = engine
         self._ids = ids
         self._snapshot = snapshot
+        self._statements = Statements(engine.dialect)
 
     @contextmanager
     def transaction(self) -> Iterator[SqlTransaction]:
         """Open a transaction that writes; after a change of the policy, the next decision of this process sees it."""
         with writing(self._engine) as connection:
-            transaction = SqlTransaction(connection, self._ids)
+            transaction = SqlTransaction(connection, self._ids, self._statements)
             yield transaction
         if transaction.changes_policy:
-            self._snapshot.refresh()
+            # The change is made, whatever happens here; decisions on the older policy are refused when recorded.
+            with suppress(RecordUnavailable):
+                self._snapshot.refresh()
 
     @contextmanager
     def reading(self) -> Iterator[SqlTransaction]:
         """Open a transaction that only reads."""
         with reading(self._engine) as connection:
-            yield SqlTransaction(connection, self._ids)
+            yield SqlTransaction(connection, self._ids, self._statements)

@@ -13,14 +13,14 @@ import threading
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy import Connection, Engine, select
 
 from broker.errors import BrokerError, PolicyChanged, RecordUnavailable
 from broker.ports import Row
-from broker.storage import rows, tables
+from broker.storage import tables
 from broker.storage.engine import RowRefused, writing
+from broker.storage.statements import Statements
 
 MAX_WAITING = 10_000
 """Requests that may wait for the disk; beyond that the caller is told to come back."""
@@ -47,7 +47,10 @@ class GroupCommitWriter:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._statements = Statements(engine.dialect)
         self._waiting: queue.Queue[_Request | None] = queue.Queue(MAX_WAITING)
+        self._closing = False
+        self._door = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="record-writer", daemon=True)
         self._thread.start()
 
@@ -55,16 +58,25 @@ class GroupCommitWriter:
         """Return when the rows are durable; raise PolicyChanged or RecordUnavailable when they are not written."""
         loop = asyncio.get_running_loop()
         request = _Request(rows, policy_version, loop, loop.create_future())
-        try:
-            self._waiting.put_nowait(request)
-        except queue.Full:
-            raise RecordUnavailable("too many requests wait for the storage; nothing was minted") from None
+        self._hand_over(request)
         await request.answer
 
     def close(self) -> None:
-        """Write what waits, then stop."""
-        self._waiting.put(None)
+        """Write what waits, then stop; whoever comes later gets RecordUnavailable."""
+        with self._door:
+            if not self._closing:
+                self._closing = True
+                self._waiting.put(None)
         self._thread.join()
+
+    def _hand_over(self, request: _Request) -> None:
+        with self._door:  # nothing comes after the end, where nobody would answer it
+            if self._closing:
+                raise RecordUnavailable("the broker is stopping; nothing was minted")
+            try:
+                self._waiting.put_nowait(request)
+            except queue.Full:
+                raise RecordUnavailable("too many requests wait for the storage; nothing was minted") from None
 
     def _run(self) -> None:
         while (batch := self._next_batch()) is not None:
@@ -87,34 +99,31 @@ class GroupCommitWriter:
     def _write(self, batch: Sequence[_Request]) -> list[_Verdict]:
         try:
             with writing(self._engine) as connection:
-                return _write_into(connection, batch)
+                return self._write_into(connection, batch)
         except RowRefused as fault:
-            if len(batch) == 1:
-                return [(batch[0], fault)]
-            # The rows of one request were refused: the others do not suffer for it.
-            return [verdict for request in batch for verdict in self._write([request])]
+            refusal: RecordUnavailable = fault
         except RecordUnavailable as fault:
             return [(request, fault) for request in batch]
         except Exception:  # noqa: BLE001 - a thread that dies would leave every request waiting for ever
-            _log.exception("the record writer met a defect; the batch was not written")
-            return [(request, RecordUnavailable("the record could not be written")) for request in batch]
+            _log.exception("the record writer met a defect; %d requests were not written", len(batch))
+            refusal = RecordUnavailable("the record could not be written")
+        if len(batch) == 1:
+            return [(batch[0], refusal)]
+        # The rows of one request were refused: the others do not suffer for it.
+        return [verdict for request in batch for verdict in self._write([request])]
 
-
-def _write_into(connection: Connection, batch: Iterable[_Request]) -> list[_Verdict]:
-    version = connection.scalars(_VERSION).one()
-    verdicts: list[_Verdict] = []
-    by_kind: dict[type[Row], list[dict[str, Any]]] = defaultdict(list)
-    for request in batch:
-        if request.policy_version not in (None, version):
-            verdicts.append((request, PolicyChanged("the policy changed after the decision")))
-            continue
-        verdicts.append((request, None))
-        for row in request.rows:
-            by_kind[type(row)].append(rows.values_of(row))
-    for kind, statement in rows.STATEMENT_OF.items():
-        if by_kind[kind]:
-            connection.execute(statement, by_kind[kind])
-    return verdicts
+    def _write_into(self, connection: Connection, batch: Iterable[_Request]) -> list[_Verdict]:
+        version = connection.scalars(_VERSION).one()
+        verdicts: list[_Verdict] = []
+        rows: list[Row] = []
+        for request in batch:
+            if request.policy_version in (None, version):
+                rows.extend(request.rows)
+                verdicts.append((request, None))
+            else:
+                verdicts.append((request, PolicyChanged("the policy changed after the decision")))
+        self._statements.write(connection, rows)
+        return verdicts
 
 
 def _answer(verdicts: Iterable[_Verdict]) -> None:

@@ -101,6 +101,8 @@ class Site:
         kept = {n: v for n, v in os.environ.items() if not n.startswith(("PIP_", "UV_", "BROKER_", "R_", "SSL_"))}
         home = tmp_path / "home"
         home.mkdir(exist_ok=True)
+        wgetrc = home / "wgetrc"
+        wgetrc.write_text(f"ca_certificate = {self.ca_file}\n")
         run_root = tmp_path / "run"
         run_root.mkdir(mode=0o700, exist_ok=True)
         return {
@@ -115,6 +117,8 @@ class Site:
             "UV_CACHE_DIR": str(tmp_path / "uv-cache"),
             "SSL_CERT_FILE": str(self.ca_file),
             "CURL_CA_BUNDLE": str(self.ca_file),
+            "REQUESTS_CA_BUNDLE": str(self.ca_file),
+            "WGETRC": str(wgetrc),
             "BROKER_SERVER": self.broker.url,
             "BROKER_API_KEY": self.key,
             "BROKER_CA_FILE": str(self.ca_file),

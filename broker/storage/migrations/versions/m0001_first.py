@@ -28,7 +28,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("seq", name=op.f("pk_audit")),
         sqlite_autoincrement=True,
     )
-    op.create_index("ix_audit_action_time", "audit", ["action", "time"], unique=False)
     op.create_index("ix_audit_target", "audit", ["target"], unique=False)
     op.create_table(
         "builds",
@@ -40,8 +39,8 @@ def upgrade() -> None:
         sa.Column("expires_time", sa.BigInteger(), nullable=False),
         sa.Column("finished_time", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("guid", name=op.f("pk_builds")),
+        sqlite_with_rowid=False,
     )
-    op.create_index(op.f("ix_builds_created_time"), "builds", ["created_time"], unique=False)
     op.create_table(
         "integrations",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -109,6 +108,7 @@ def upgrade() -> None:
         sa.Column("skipped", sa.JSON(), nullable=False),
         sa.ForeignKeyConstraint(["build_guid"], ["builds.guid"], name=op.f("fk_decisions_build_guid")),
         sa.PrimaryKeyConstraint("guid", name=op.f("pk_decisions")),
+        sqlite_with_rowid=False,
     )
     op.create_index(op.f("ix_decisions_build_guid"), "decisions", ["build_guid"], unique=False)
     op.create_table(
@@ -139,10 +139,9 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["build_guid"], ["builds.guid"], name=op.f("fk_credentials_build_guid")),
         sa.ForeignKeyConstraint(["decision_guid"], ["decisions.guid"], name=op.f("fk_credentials_decision_guid")),
         sa.PrimaryKeyConstraint("guid", name=op.f("pk_credentials")),
-        sa.UniqueConstraint("assertion_jti", name=op.f("uq_credentials_assertion_jti")),
+        sqlite_with_rowid=False,
     )
     op.create_index(op.f("ix_credentials_build_guid"), "credentials", ["build_guid"], unique=False)
-    op.create_index(op.f("ix_credentials_token_sha256"), "credentials", ["token_sha256"], unique=False)
     op.create_table(
         "members",
         sa.Column("group_guid", sa.String(length=36), nullable=False),
