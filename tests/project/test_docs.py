@@ -76,6 +76,11 @@ def test_every_command_is_documented(command):
     assert f"broker {command}" in text or command == "version"
 
 
+@pytest.mark.parametrize("option", sorted(RUN_OPTIONS - {"-h", "--help"}))
+def test_every_option_of_a_run_is_described(option):
+    assert f"`{option}" in page("running-builds.md")
+
+
 def test_every_command_line_in_the_documentation_can_be_parsed():
     """
     Each `broker …` line of a shell block names a command that exists, with options that it has.
