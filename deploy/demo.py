@@ -285,11 +285,10 @@ def install_as_bob(stage: Stage) -> subprocess.CompletedProcess[str]:
     stage.second.forget()
     target = stage.folder / "installed" / "bob"
     shutil.rmtree(target, ignore_errors=True)
-    done = stage.run(
+    return stage.run(
         "bob", sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", target,
         "--index-url", f"{stage.second.url}/research/latest/simple/", PRIVATE,
     )  # fmt: skip
-    return done
 
 
 def nothing_stays_behind(stage: Stage) -> None:
