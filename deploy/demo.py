@@ -12,13 +12,14 @@ import re
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -168,6 +169,7 @@ def tell_the_story(stage: Stage) -> None:
     headline("bob is removed from the group: his next build fails again")
     stage.api("DELETE", f"/groups/{stage.group}/members/{stage.people['bob']}")
     bob_fails(stage)
+    what_the_broker_logged(stage)
     nothing_stays_behind(stage)
 
 
@@ -289,6 +291,18 @@ def install_as_bob(stage: Stage) -> subprocess.CompletedProcess[str]:
         "bob", sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", target,
         "--index-url", f"{stage.second.url}/research/latest/simple/", PRIVATE,
     )  # fmt: skip
+
+
+def what_the_broker_logged(stage: Stage) -> None:
+    """Show the broker's access log of the builds, and the audit of the last one."""
+    headline("What the broker kept")
+    lines = [line for line in (stage.folder / "broker.log").read_text().splitlines() if "/v1/builds" in line]
+    say("the last lines of its access log:")
+    quote("\n".join(line.partition("broker.access ")[2] for line in lines[-4:]))
+    with closing(sqlite3.connect(stage.folder / "broker" / "broker.db")) as database:
+        rows = database.execute("SELECT action, outcome, detail FROM audit ORDER BY seq DESC LIMIT 3").fetchall()
+    say("the end of its audit:")
+    quote("\n".join(f"{action} {outcome} {detail[:150]}…" for action, outcome, detail in reversed(rows)))
 
 
 def nothing_stays_behind(stage: Stage) -> None:

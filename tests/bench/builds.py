@@ -19,9 +19,7 @@ CONNECTIONS = 16
 
 def main(*, quick=False):
     figures = {}
-    print(
-        f"{'':18} {'builds/s':>9} {'CPU µs':>8} {'÷ signature':>12} {'p50 ms':>7} {'p99 ms':>7} {'at half load':>13}"
-    )
+    print(f"{'':18} {'builds/s':>9} {'CPU µs':>8} {'÷ signature':>12} {'p50 ms':>7} {'p99 ms':>7} {'at half load':>13}")
     for algorithm in ("RS256", "ES256"):
         floor = signature(algorithm)
         figures[f"{algorithm} signature µs"] = floor
