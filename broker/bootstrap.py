@@ -8,9 +8,12 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError
+from importlib.metadata import version as installed_version
 from pathlib import Path
 
 from sqlalchemy import Engine
+from sqlalchemy.exc import ArgumentError
 
 from broker.clients.addresses import AddressPolicy
 from broker.clients.http import open_http_client
@@ -20,7 +23,7 @@ from broker.domain.decided import Deciding, Rules
 from broker.domain.plan import Defaults
 from broker.domain.secrets import Secret
 from broker.domain.templates import OutboundRules, Template
-from broker.errors import FileFault, NotInitialised
+from broker.errors import FileFault, NotInitialised, SettingsFault
 from broker.issuer import Issuer
 from broker.ports import Clock, Ids, PackageManager, PolicySource
 from broker.storage import schema
@@ -40,6 +43,7 @@ from broker.usecases.road import Road
 from keys import Algorithm, KeyFault, KeyRing
 from keys.backends.file import FileKeyStore, must_be_outside_git
 
+DISTRIBUTION = "package-credential-broker"
 _PRIVATE_FOLDER = 0o700
 
 
@@ -63,11 +67,11 @@ def prepare(settings: Settings) -> None:
     """
     Make what must be there before the first request: the private data directory, the signing keys, the schema.
 
-    Any number of processes may do so at once. Raises FileFault, RecordUnavailable.
+    Any number of processes may do so at once. Raises SettingsFault, FileFault, RecordUnavailable.
     """
+    engine = _open_engine(settings)
     _private_folder(settings.data_dir)
     _load_ring(settings, SystemClock())
-    engine = open_engine(settings.storage_url)
     try:
         schema.upgrade(engine)
     finally:
@@ -77,7 +81,7 @@ def prepare(settings: Settings) -> None:
 def initialise(settings: Settings, administrator: str) -> Secret:
     """Make the first administrator of a prepared broker and return the key. Raises AlreadyInitialised."""
     ids = SystemIds()
-    engine = open_engine(settings.storage_url)
+    engine = _open_engine(settings)
     try:
         return Initialise(SqlStore(engine, Snapshot(engine), ids), SystemClock(), ids)(administrator)
     finally:
@@ -96,7 +100,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         )
         stack.push_async_callback(client.aclose)
         package_manager = HttpPackageManager(client, clock=clock, limits=Limits(deadline=settings.exchange_timeout))
-        engine = open_engine(settings.storage_url)
+        engine = _open_engine(settings)
         stack.callback(engine.dispose)
         writer = GroupCommitWriter(engine)
         stack.callback(writer.close)
@@ -155,10 +159,32 @@ def new_correlation_id() -> str:
 
 def must_be_initialised(settings: Settings) -> None:
     """Raise NotInitialised where `broker init` has not run: serving an empty broker would help nobody."""
-    if not settings.key_file.exists():
+    try:
+        found = settings.key_file.exists()
+    except OSError as fault:
+        raise _unusable(settings.data_dir, fault) from None
+    if not found:
         raise NotInitialised(
             f"{settings.data_dir} holds no broker; run: broker init --data-dir {settings.data_dir} --issuer …"
         )
+
+
+def version() -> str:
+    """Return the version of the installed distribution (PEP 440); a checkout that is not installed has none."""
+    try:
+        return installed_version(DISTRIBUTION)
+    except PackageNotFoundError:
+        return "0+unknown"
+
+
+def _open_engine(settings: Settings) -> Engine:
+    try:
+        return open_engine(settings.storage_url)
+    except (ArgumentError, ImportError, ValueError):
+        # Not the library's own words: they quote the URL, which may hold a password.
+        raise SettingsFault(
+            ["database_url: not a database that this broker can use; leave it out for SQLite in the data directory"]
+        ) from None
 
 
 def _load_ring(settings: Settings, clock: Clock) -> KeyRing:
@@ -180,4 +206,8 @@ def _private_folder(folder: Path) -> None:
     except KeyFault as fault:
         raise FileFault(str(fault)) from None
     except OSError as fault:
-        raise FileFault(f"the data directory {folder} cannot be used: {fault.strerror}") from None
+        raise _unusable(folder, fault) from None
+
+
+def _unusable(folder: Path, fault: OSError) -> FileFault:
+    return FileFault(f"the data directory {folder} cannot be used: {fault.strerror}")

@@ -3,6 +3,7 @@ The settings: one TOML file, BROKER_* variables over it, and every fault told at
 """
 
 import difflib
+import re
 import tomllib
 from collections.abc import Mapping
 from ipaddress import ip_address
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
 from broker.errors import NotInitialised, SettingsFault
@@ -21,6 +22,11 @@ FILE_NAME = "broker.toml"
 PREFIX = "BROKER_"
 _NOT_SETTINGS = {"SETTINGS", "SERVER", "API_KEY", "OWNER", "CONTENT", "RUN_DIR", "ORIG_R_PROFILE"}
 _HIDDEN = {"database_url"}
+_MAX_PORT = 65535
+_MAX_FAULT = 500
+_PATH = re.compile(r"(/[A-Za-z0-9._~-]+)*/")
+_OWN_PATHS = {"__api__", "openid", "oauth", "healthz", ".well-known"}
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
 def _fault(text: str) -> PydanticCustomError:
@@ -28,16 +34,55 @@ def _fault(text: str) -> PydanticCustomError:
 
 
 def _issuer(text: str) -> str:
-    parts = urlsplit(text)
-    if parts.scheme not in {"https", "http"} or not parts.hostname or not text.endswith("/"):
+    # Looked at as text first: urlsplit drops line breaks and lower-cases the scheme, and verifiers compare bytes.
+    if not text.startswith(("https://", "http://")) or not text.endswith("/"):
         raise _fault('must be an https:// URL that ends with a slash, such as "https://broker.example.com/"')
-    if parts.query or parts.fragment or "@" in parts.netloc or not text.isascii() or " " in text:
-        raise _fault("must be a plain URL without user, query or fragment")
-    if parts.scheme == "http" and not _is_loopback(parts.hostname):
-        raise _fault("may start with http:// only on loopback; Package Managers fetch keys from it")
-    if text != text.replace(parts.netloc, parts.netloc.lower(), 1):
+    authority, _, path = text.partition("://")[2].partition("/")
+    if any(sign in text for sign in "?#@") or not _is_host_and_port(authority):
+        raise _fault("must be a plain URL without user, query or fragment: https://host[:port]/[path/]")
+    if authority != authority.lower():
         raise _fault("must have its host in lower case, because it is compared byte for byte")
+    if not _PATH.fullmatch(f"/{path}") or {".", ".."} & set(path.split("/")):
+        raise _fault("has a path with empty or dot segments or unusual characters")
+    if path.partition("/")[0] in _OWN_PATHS:
+        raise _fault("has a path that begins like one of the broker's own, which a proxy could not tell apart")
+    if text.startswith("http://") and not _is_loopback(urlsplit(text).hostname or ""):
+        raise _fault("may start with http:// only on loopback; Package Managers fetch keys from it")
     return text
+
+
+def _is_host_and_port(authority: str) -> bool:
+    match = re.fullmatch(r"(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{1,5}))?", authority)
+    if match is None or (match[1] is not None and not 0 < int(match[1]) <= _MAX_PORT):
+        return False
+    try:
+        return bool(urlsplit(f"//{authority}").hostname)
+    except ValueError:
+        return False
+
+
+def _printable(text: str) -> str:
+    # These reach `broker federation-config`, and from there a file whose lines have a meaning.
+    if _UNPRINTABLE.search(text):
+        raise _fault("must not hold line breaks or other control characters")
+    return text
+
+
+def _file(path: Path | None) -> Path | None:
+    try:
+        found = path is None or path.is_file()
+    except OSError as fault:  # a name that is too long, a folder that may not be looked into
+        raise _fault(f"cannot be looked up: {fault.strerror}") from None
+    if not found:
+        raise _fault("is not a file")
+    return path
+
+
+def _folder(path: Path) -> Path:
+    # A question mark would end the path in the database's URL.
+    if _UNPRINTABLE.search(str(path)) or "?" in str(path):
+        raise _fault("must not hold question marks or characters that cannot be printed")
+    return path
 
 
 def _is_loopback(host: str) -> bool:
@@ -48,7 +93,8 @@ def _is_loopback(host: str) -> bool:
 
 
 Issuer = Annotated[str, AfterValidator(_issuer)]
-Seconds = Annotated[int, Field(ge=1)]
+Word = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_printable)]
+ExistingFile = Annotated[Path | None, AfterValidator(_file)]
 Algorithm = Literal["RS256", "ES256", "EdDSA"]
 
 
@@ -58,41 +104,49 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     issuer: Issuer
-    data_dir: Path
-    host: str = "127.0.0.1"
-    port: Annotated[int, Field(ge=1, le=65535)] = 8080
+    data_dir: Annotated[Path, AfterValidator(_folder)]
+    host: Annotated[str, Field(pattern=r"^[A-Za-z0-9:.%_-]{1,255}$")] = "127.0.0.1"
+    port: Annotated[int, Field(ge=1, le=_MAX_PORT)] = 8080
     workers: Annotated[int, Field(ge=1, le=64)] = 1
-    tls_certificate: Path | None = None
-    tls_key: Path | None = None
-    database_url: str | None = None
-    audience: Annotated[str, Field(min_length=1, max_length=255)] = "package-manager"
-    subject: Annotated[str, Field(min_length=1, max_length=255)] = "connect"
-    authorized_party: Annotated[str, Field(min_length=1, max_length=255)] = "broker"
+    tls_certificate: ExistingFile = None
+    tls_key: Annotated[ExistingFile, Field(validate_default=True)] = None
+    database_url: Annotated[str | None, Field(repr=False)] = None
+    audience: Word = "package-manager"
+    subject: Word = "connect"
+    authorized_party: Word = "broker"
     signing_algorithms: Annotated[list[Algorithm], Field(min_length=1)] = ["RS256"]
     assertion_lifetime: Annotated[int, Field(ge=10, le=300)] = 60
     build_duration: Annotated[int, Field(ge=60)] = 3600
-    max_build_duration: Annotated[int, Field(ge=60, le=7 * 86400)] = 86400
+    max_build_duration: Annotated[int, Field(ge=60, le=7 * 86400, validate_default=True)] = 86400
     jwks_max_age: Annotated[int, Field(ge=0, le=86400)] = 300
     exchange_timeout: Annotated[float, Field(gt=0, le=120)] = 10.0
-    ca_file: Path | None = None
+    ca_file: ExistingFile = None
     allow_cleartext: bool = False
     allow_loopback: bool = False
     max_body_bytes: Annotated[int, Field(ge=1024, le=64 * 1024 * 1024)] = 1024 * 1024
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
-    @model_validator(mode="after")
-    def _belong_together(self) -> "Settings":
-        if (self.tls_certificate is None) != (self.tls_key is None):
+    # Faults that concern two settings are found at the second of them, so that they are told with all the others.
+    @field_validator("tls_key")
+    @classmethod
+    def _both_or_neither(cls, key: Path | None, info: ValidationInfo) -> Path | None:
+        if "tls_certificate" in info.data and (info.data["tls_certificate"] is None) != (key is None):
             raise _fault("tls_certificate and tls_key belong together: set both or neither")
-        if "RS256" not in self.signing_algorithms:
-            raise _fault("signing_algorithms must include RS256: every OIDC verifier may rely on it (Discovery 3)")
-        if self.build_duration > self.max_build_duration:
-            raise _fault("build_duration is longer than max_build_duration")
-        for name in ("tls_certificate", "tls_key", "ca_file"):
-            path = getattr(self, name)
-            if path is not None and not path.is_file():
-                raise _fault(f"{name}: there is no file {path}")
-        return self
+        return key
+
+    @field_validator("signing_algorithms")
+    @classmethod
+    def _include_the_common_one(cls, algorithms: list[str]) -> list[str]:
+        if "RS256" not in algorithms:
+            raise _fault("must include RS256: every OIDC verifier may rely on it (Discovery 3)")
+        return algorithms
+
+    @field_validator("max_build_duration")
+    @classmethod
+    def _is_a_maximum(cls, longest: int, info: ValidationInfo) -> int:
+        if info.data.get("build_duration", 0) > longest:
+            raise _fault("is shorter than build_duration")
+        return longest
 
     @property
     def path_prefix(self) -> str:
@@ -116,18 +170,33 @@ def load(environ: Mapping[str, str], *, data_dir: Path | None = None, file: Path
 
     Raises SettingsFault with every fault, NotInitialised where there is no file and no issuer either.
     """
-    folder = data_dir or Path(environ.get(f"{PREFIX}DATA_DIR") or default_data_dir(environ))
-    path = file or Path(environ.get(f"{PREFIX}SETTINGS") or folder / FILE_NAME)
+    path = _place(environ, data_dir, file)
+    named = file is not None or bool(environ.get(f"{PREFIX}SETTINGS"))
     from_file, faults = _read(path)
     from_environ, more = _from_environ(environ)
     values = {**from_file, **from_environ}
-    values["data_dir"] = data_dir or values.get("data_dir") or folder
-    if "issuer" not in values and not path.exists():
+    if faults:
+        # The file's other settings are unknown; to call them missing would mislead.
+        raise SettingsFault(faults + more)
+    values["data_dir"] = data_dir or values.get("data_dir") or default_data_dir(environ)
+    # A file that was named and is not there never counts as an empty one: its restrictions would be gone unnoticed.
+    if not path.exists() and (named or "issuer" not in values):
         raise NotInitialised(
             f"there are no settings: {path} does not exist; run `broker init --issuer https://…/`, or name the place "
             "with --data-dir or BROKER_DATA_DIR"
         )
-    return _checked(values, faults + more)
+    return _checked(values, more)
+
+
+def file_of(environ: Mapping[str, str], *, data_dir: Path | None = None, file: Path | None = None) -> Path | None:
+    """Return the settings file that `load` reads, None where there is none."""
+    path = _place(environ, data_dir, file)
+    return path.absolute() if path.exists() else None
+
+
+def _place(environ: Mapping[str, str], data_dir: Path | None, file: Path | None) -> Path:
+    folder = data_dir or Path(environ.get(f"{PREFIX}DATA_DIR") or default_data_dir(environ))
+    return Path(file or environ.get(f"{PREFIX}SETTINGS") or folder / FILE_NAME)
 
 
 def check(values: Mapping[str, Any]) -> Settings:
@@ -162,17 +231,21 @@ def _told(error: Any, values: Mapping[str, Any]) -> str:  # noqa: ANN401 - pydan
     if error["type"] == "missing":
         return f"{name} is required"
     shown = "" if name in _HIDDEN else f" = {values.get(name)!r}"
-    return f"{name}{shown}: {error['msg']}"
+    return f"{name}{shown}: {error['msg']}"[:_MAX_FAULT]
 
 
 def _suggestion(name: str) -> str:
-    near = difflib.get_close_matches(name, Settings.model_fields, n=1, cutoff=0.75)
-    return f"; did you mean {near[0]}?" if near else " (docs/settings.md lists them)"
+    near = _nearest(name)
+    return f"; did you mean {near}?" if near else " (docs/settings.md lists them)"
+
+
+def _nearest(name: str) -> str | None:
+    return next(iter(difflib.get_close_matches(name, Settings.model_fields, n=1, cutoff=0.75)), None)
 
 
 def _read(path: Path) -> tuple[dict[str, Any], list[str]]:
     try:
-        return tomllib.loads(path.read_text()), []
+        return tomllib.loads(path.read_text(encoding="utf-8")), []
     except FileNotFoundError:
         return {}, []
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as fault:
@@ -189,7 +262,8 @@ def _from_environ(environ: Mapping[str, str]) -> tuple[dict[str, Any], list[str]
         if name == variable or name in _NOT_SETTINGS:
             continue
         if name.lower() in Settings.model_fields:
-            values[name.lower()] = text.split(",") if name == "SIGNING_ALGORITHMS" else text
-        elif _suggestion(name.lower()).startswith("; did"):
-            faults.append(f"{variable} is not a setting{_suggestion(name.lower())}")
+            is_list = name == "SIGNING_ALGORITHMS"
+            values[name.lower()] = [each.strip() for each in text.split(",")] if is_list else text
+        elif near := _nearest(name.lower()):
+            faults.append(f"{variable} is not a setting; did you mean {PREFIX}{near.upper()}?")
     return values, faults

@@ -17,7 +17,7 @@ import orjson
 from broker.domain.claims import Claims, check
 from broker.domain.scopes import ScopeSet
 from broker.domain.secrets import Secret
-from broker.errors import ClaimsRefused, SigningUnavailable
+from broker.errors import BrokerError, ClaimsRefused, SigningUnavailable
 from keys import Algorithm, KeyFault, KeyRing, SigningKey, jws
 from keys.jwks import Document, document
 
@@ -61,8 +61,13 @@ class Issuer:
         if slow < _WORTH_A_THREAD:
             return [self.mint(order, now) for order in orders]
         half = len(orders) // 2
-        rest = asyncio.create_task(asyncio.to_thread(self._mint_each, orders[half:], now))
-        first = self._mint_each(orders[:half], now)
+        # Handed to the pool at once: a task would begin only when this one waits, which is after our own half.
+        rest = asyncio.get_running_loop().run_in_executor(None, self._mint_each, orders[half:], now)
+        try:
+            first = self._mint_each(orders[:half], now)
+        except BrokerError:
+            rest.cancel()
+            raise
         return first + await rest
 
     def jwks(self, now: datetime) -> Document:
@@ -76,7 +81,7 @@ class Issuer:
         """Mint one assertion. Raises SigningUnavailable or ClaimsRefused."""
         try:
             key = self._ring.signing(Algorithm(order.algorithm), now)
-        except KeyFault as fault:
+        except (KeyFault, ValueError) as fault:  # ValueError: no such algorithm
             raise SigningUnavailable(str(fault)) from None
         token = jws.write(key, orjson.dumps(order.claims.payload()))
         _look_at(token, order, key)
@@ -93,6 +98,6 @@ def _look_at(token: str, order: Order, key: SigningKey) -> None:
         payload = orjson.loads(parts.payload)
     except (KeyFault, json.JSONDecodeError):
         raise ClaimsRefused("the freshly signed assertion does not parse") from None
-    if not jws.is_headed_for(parts, key):
+    if not jws.is_headed_for(parts, key) or key.algorithm != order.algorithm:
         raise ClaimsRefused("the freshly signed assertion does not carry the header of its key")
     check(payload, order.claims, order.ceiling)

@@ -168,5 +168,9 @@ def _logging(settings: Settings) -> dict[str, object]:
         "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
         "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
         "root": {"handlers": ["stderr"], "level": level},
-        "loggers": {"uvicorn.error": {"level": level}, "httpx": {"level": "WARNING"}, "alembic": {"level": "WARNING"}},
+        # These would log URLs, and every statement with its values.
+        "loggers": {
+            "uvicorn.error": {"level": level},
+            **{name: {"level": "WARNING"} for name in ("httpx", "aiohttp", "alembic", "sqlalchemy")},
+        },
     }

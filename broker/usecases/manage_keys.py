@@ -44,13 +44,14 @@ class ManageKeys:
         """
 
         def work(transaction: Transaction) -> Change[NewKey]:
-            if transaction.people.user(user_guid) is None:
+            user = transaction.people.user(user_guid)
+            if user is None:
                 raise NotFound(f"there is no user {user_guid}")
             key, now = self.ids.api_key(), self.clock.now()
             _check_name(name)
             if expires_time is not None and expires_time <= now:
                 raise InvalidParameter("expires_at is in the past")
-            ceiling = _ceiling(transaction, act, user_guid)
+            ceiling = user.role.capped(act.caller.role)
             if role is not None and role.rank > ceiling.rank:
                 raise KeyRoleTooHigh(f"user_role {role} is above {ceiling}, the most that this key may have")
             draft = ApiKey("", user_guid, name, key.sha256(), role or ceiling, now, expires_time=expires_time)
@@ -90,13 +91,6 @@ class ManageKeys:
 
 def _right(act: Act, user_guid: str) -> Right:
     return Right.MANAGE_OWN_KEYS if act.caller.user.guid == user_guid else Right.MANAGE_PEOPLE
-
-
-def _ceiling(transaction: Transaction, act: Act, user_guid: str) -> Role:
-    user = transaction.people.user(user_guid)
-    if user is None:
-        raise NotFound(f"there is no user {user_guid}")
-    return user.role.capped(act.caller.role)
 
 
 def _check_name(name: str) -> None:

@@ -54,6 +54,8 @@ class OpenBuild:
         `fail_on_problem` CredentialsFailed.
         """
         decided = await self._decide_and_record(key_sha256, request, correlation_id)
+        if decided.problems and request.fail_on_problem:  # before anything is minted that nobody would get
+            await self._give_up(decided, decided.problems)
         outcomes = await self._obtain(decided, correlation_id)
         credentials = tuple(outcome for outcome in outcomes if isinstance(outcome, Credential))
         problems = decided.problems + tuple(outcome for outcome in outcomes if isinstance(outcome, Problem))

@@ -11,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp
 
 from broker.bootstrap import Services
@@ -19,7 +20,7 @@ from broker.errors import BrokerError
 from broker.web import builds, documents
 from broker.web.connect_api import groups, integrations, server, users
 from broker.web.edge import Edge
-from broker.web.errors import on_broker_error, on_http_error, on_validation_error
+from broker.web.errors import on_broker_error, on_defect, on_disconnect, on_http_error, on_validation_error
 
 OpenServices = Callable[[Settings], AbstractAsyncContextManager[Services]]
 
@@ -50,7 +51,7 @@ def create_app(settings: Settings, open_services: OpenServices, new_id: Callable
         openapi_url="/__api__/openapi.json",
         redirect_slashes=False,
         responses={400: {"model": Error}, 401: {"model": Error}, 403: {"model": Error}, 404: {"model": Error},
-                   409: {"model": Error}, 413: {"model": Error}, 503: {"model": Error}},
+                   409: {"model": Error}, 413: {"model": Error}, 415: {"model": Error}, 503: {"model": Error}},
     )  # fmt: skip
     app.router.routes += builds.routes()
     app.router.routes += documents.routes(
@@ -61,6 +62,8 @@ def create_app(settings: Settings, open_services: OpenServices, new_id: Callable
     app.add_exception_handler(BrokerError, on_broker_error)
     app.add_exception_handler(RequestValidationError, on_validation_error)
     app.add_exception_handler(HTTPException, on_http_error)
+    app.add_exception_handler(ClientDisconnect, on_disconnect)
+    app.add_exception_handler(Exception, on_defect)
     app.openapi = lambda: _described(app)  # type: ignore[method-assign]
     return Edge(app, prefix=settings.path_prefix, max_body=settings.max_body_bytes, new_id=new_id)
 
@@ -68,6 +71,15 @@ def create_app(settings: Settings, open_services: OpenServices, new_id: Callable
 def _described(app: FastAPI) -> dict[str, Any]:
     if app.openapi_schema is None:
         document = get_openapi(title=app.title, version=app.version, routes=app.routes)
-        document["paths"].update(builds.describe())
+        document["paths"].update(builds.describe() | documents.describe())
+        _without_framework_errors(document)
         app.openapi_schema = document
     return app.openapi_schema
+
+
+def _without_framework_errors(document: dict[str, Any]) -> None:
+    # The framework announces 422 with a body of its own; `on_validation_error` answers 400 with ours instead.
+    for operation in (operation for path in document["paths"].values() for operation in path.values()):
+        operation["responses"].pop("422", None)
+    for name in ("HTTPValidationError", "ValidationError"):
+        document["components"]["schemas"].pop(name, None)

@@ -110,7 +110,8 @@ def _parsed(body: bytes) -> NewBuild:
     try:
         return NewBuild.model_validate_json(body)
     except ValidationError as fault:
-        raise wrong_form(fault.errors(include_url=False, include_input=False)) from None
+        faults = fault.errors(include_url=False, include_input=False)
+        raise wrong_form([{**each, "loc": ("body", *each["loc"])} for each in faults]) from None
 
 
 def render(opened: OpenedBuild) -> bytes:

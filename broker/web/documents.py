@@ -69,6 +69,30 @@ def discovery(issuer: str, algorithms: tuple[str, ...]) -> dict[str, object]:
     }
 
 
+def describe() -> dict[str, object]:
+    """Return the OpenAPI paths of the public routes; the second form of each well-known path depends on the issuer."""
+    return {
+        DISCOVERY_PATH: {"get": _described("The issuer's metadata (OIDC Discovery 4)", "application/json")},
+        METADATA_PATH: {"get": _described("The issuer's metadata (RFC 8414 3)", "application/json")},
+        JWKS_PATH: {"get": _described("The keys that assertions are signed with (RFC 7517 5)", JWKS_TYPE)},
+        AUTHORIZE_PATH: {
+            "get": _described("Refuses: nobody signs in here", None),
+            "post": _described("Refuses: nobody signs in here", None),
+        },
+        TOKEN_PATH: {"post": _described("Refuses every grant", None)},
+    }
+
+
+def _described(summary: str, media_type: str | None) -> dict[str, object]:
+    content = {media_type or "application/json": {"schema": {"type": "object"}}}
+    if media_type is None:
+        return {"summary": summary, "tags": ["issuer"], "responses": {"400": {"description": "refused (RFC 6749 5.2)",
+                "content": content}}}  # fmt: skip
+    found = {"description": "the document", "content": content}
+    unchanged = {"description": "as the caller knows it"}
+    return {"summary": summary, "tags": ["issuer"], "responses": {"200": found, "304": unchanged}}
+
+
 def routes(services: Callable[[], Services], issuer: str, algorithms: tuple[str, ...], max_age: int) -> list[Route]:
     """Return the public routes; both documents may be cached for `max_age` seconds."""
     body = orjson.dumps(discovery(issuer, algorithms))

@@ -20,6 +20,8 @@ from broker.web.errors import answer, unexpected
 CORRELATION_HEADER = "X-Correlation-ID"
 _CORRELATION = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _FORM = "application/x-www-form-urlencoded"
+_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
+_MAX_DIGITS = 18
 
 access_log = logging.getLogger("broker.access")
 _log = logging.getLogger(__name__)
@@ -52,15 +54,26 @@ class Edge:
             exchange.log()
 
     async def _serve(self, scope: Scope, headers: Headers, receive: Receive, exchange: "_Exchange") -> None:
-        declared = headers.get("content-length", "0")
-        if not declared.isdecimal() or int(declared) > self._max_body:
+        refusal = self._refusal(scope, headers)
+        if refusal is not None:
+            # What is left of the body is not read, so the next request on this connection could not be found.
             exchange.close_after = True
-            await answer(errors.BodyTooLarge(self._too_large()))(scope, receive, exchange.send)
+            await answer(refusal)(scope, receive, exchange.send)
             return
         _take_json_from_curl(scope)
-        await self._app(scope, self._limited(receive), exchange.send)
+        await self._app(scope, self._limited(receive, exchange), exchange.send)
 
-    def _limited(self, receive: Receive) -> Receive:
+    def _refusal(self, scope: Scope, headers: Headers) -> errors.BrokerError | None:
+        declared = headers.get("content-length", "0")
+        if not (declared.isascii() and declared.isdecimal()):
+            return errors.InvalidRequest("the header Content-Length is not a number of bytes")
+        if len(declared) > _MAX_DIGITS or int(declared) > self._max_body:
+            return errors.BodyTooLarge(self._too_large())
+        if _is_api(scope) and scope["method"] in _WITH_BODY and not _is_readable(_media_type(headers)):
+            return errors.UnsupportedMediaType("send the body as JSON, with Content-Type: application/json")
+        return None
+
+    def _limited(self, receive: Receive, exchange: "_Exchange") -> Receive:
         seen = 0
 
         async def limited() -> Message:
@@ -68,6 +81,7 @@ class Edge:
             message = await receive()
             seen += len(message.get("body", b""))
             if seen > self._max_body:
+                exchange.close_after = True
                 raise HTTPException(413, self._too_large())
             return message
 
@@ -126,8 +140,21 @@ class _Exchange:
 def _take_json_from_curl(scope: Scope) -> None:
     # `curl -d '{…}'`, as the vendor's guide writes it, announces a form. Callers authenticate by a header that no
     # browser adds by itself, so reading such a body as JSON opens no door to cross-site requests.
-    if scope["path"].startswith("/__api__/v1/"):
+    if _is_api(scope) and _media_type(Headers(scope=scope)) == _FORM:
         kept = [(name, value) for name, value in scope["headers"] if name != b"content-type"]
-        given = Headers(scope=scope).get("content-type", _FORM)
-        if given.partition(";")[0].strip().lower() == _FORM:
-            scope["headers"] = [*kept, (b"content-type", b"application/json")]
+        scope["headers"] = [*kept, (b"content-type", b"application/json")]
+
+
+def _is_api(scope: Scope) -> bool:
+    path: str = scope["path"]
+    return path.startswith("/__api__/v1/")
+
+
+def _media_type(headers: Headers) -> str:
+    return headers.get("content-type", _FORM).partition(";")[0].strip().lower()
+
+
+def _is_readable(media_type: str) -> bool:
+    return media_type in {_FORM, "application/json"} or (
+        media_type.startswith("application/") and media_type.endswith("+json")
+    )

@@ -15,6 +15,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Match
 
 from broker import errors
 from broker.errors import BrokerError, TryAgain
@@ -66,14 +67,16 @@ STATUS: Mapping[type[BrokerError], tuple[HTTPStatus, int]] = {
 
 INTERNAL = (HTTPStatus.INTERNAL_SERVER_ERROR, 1)
 
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 _log = logging.getLogger(__name__)
 
 
-def answer(error: BrokerError) -> Response:
+def answer(error: BrokerError, correlation_id: str = "-") -> Response:
     """Return the answer for an error of ours; what has no status of its own is our fault, and says little."""
-    known = STATUS.get(type(error))
+    # An adapter may raise a finer kind of an error that stands in the table.
+    known = next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), None)
     if known is None:
-        _log.error("%s reached the border: %s", type(error).__name__, error.message)
+        _log.error("%s met the border, correlation id %s: %s", type(error).__name__, correlation_id, error.message)
         return unexpected()
     status, code = known
     headers = {"Retry-After": str(error.retry_after)} if isinstance(error, TryAgain) else {}
@@ -88,9 +91,9 @@ def unexpected() -> Response:
     return _response(status, code, "the broker met an internal error; its log has the details", None, {})
 
 
-async def on_broker_error(_request: Request, error: Exception) -> Response:
+async def on_broker_error(request: Request, error: Exception) -> Response:
     """Answer an error of ours."""
-    return answer(error) if isinstance(error, BrokerError) else unexpected()
+    return answer(error, request.scope["correlation_id"]) if isinstance(error, BrokerError) else unexpected()
 
 
 async def on_validation_error(_request: Request, error: Exception) -> Response:
@@ -101,13 +104,29 @@ async def on_validation_error(_request: Request, error: Exception) -> Response:
 async def on_http_error(request: Request, error: Exception) -> Response:
     """Answer what the framework itself refuses: an unknown path, a method that a path does not have."""
     status = error.status_code if isinstance(error, HTTPException) else HTTPStatus.INTERNAL_SERVER_ERROR
+    # Not request.url: it is built from the Host header, which may be anything, also something that does not parse.
+    path = request.scope["path"][:200]
     if status == HTTPStatus.NOT_FOUND:
-        return answer(errors.NotFound(f"there is nothing at {request.url.path[:200]}"))
+        return answer(errors.NotFound(f"there is nothing at {path}"))
     if status == HTTPStatus.METHOD_NOT_ALLOWED:
-        return answer(errors.MethodNotAllowed(f"{request.method} is not possible at {request.url.path[:200]}"))
+        refused = answer(errors.MethodNotAllowed(f"{request.method[:20]} is not possible at {path}"))
+        refused.headers["Allow"] = ", ".join(_methods_at(request))
+        return refused
     if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE and isinstance(error, HTTPException):
         return answer(errors.BodyTooLarge(error.detail))
-    return answer(errors.InvalidRequest("the request could not be read"))
+    return answer(
+        errors.InvalidJson("the body is not JSON in UTF-8, or it is nested too deeply or has too long a number")
+    )
+
+
+async def on_disconnect(_request: Request, _error: Exception) -> Response:
+    """Answer a caller who went away while sending; nobody reads it, but it is no defect of ours either."""
+    return answer(errors.InvalidRequest("the connection ended before the body did"))
+
+
+async def on_defect(_request: Request, _error: Exception) -> Response:
+    """Answer for any other exception; it goes on to the edge, which logs it."""
+    return unexpected()
 
 
 def wrong_form(faults: Sequence[Mapping[str, Any]]) -> BrokerError:
@@ -128,6 +147,15 @@ def _wrong_form(faults: Sequence[Mapping[str, Any]]) -> BrokerError:
     return errors.UnparsableBody(told)
 
 
+def _methods_at(request: Request) -> list[str]:
+    # RFC 9110 15.5.6: all methods of the resource; the framework would name those of the first matching route only.
+    return [
+        method
+        for method in _METHODS
+        if any(route.matches({**request.scope, "method": method})[0] is Match.FULL for route in request.app.routes)
+    ]
+
+
 def _is_whole_body(fault: Mapping[str, Any]) -> bool:
     return tuple(fault["loc"]) in {("body",), ()}
 
@@ -136,7 +164,7 @@ def _one_fault(fault: Mapping[str, Any]) -> str:
     # Not the value: whoever mixes up two fields may have put a key into it.
     if _is_whole_body(fault):
         return "the body must be a JSON object"
-    place = ".".join(str(part)[:80] for part in fault["loc"] if part not in {"body", "query", "path"})
+    place = ".".join(str(part)[:80] for part in fault["loc"][1:])
     said = {"missing": "is required", "extra_forbidden": "is not a known field"}.get(fault["type"], fault["msg"])
     return f"{place}: {said}"
 
@@ -148,5 +176,7 @@ def _defect() -> BrokerError:
 def _response(
     status: HTTPStatus, code: int, message: str, payload: Mapping[str, object] | None, headers: Mapping[str, str]
 ) -> Response:
-    body = orjson.dumps({"code": code, "error": message, "payload": payload})
+    # A message may quote what was sent, and JSON may hold half of a surrogate pair, which no UTF-8 can carry.
+    told = message.encode(errors="backslashreplace").decode()
+    body = orjson.dumps({"code": code, "error": told, "payload": payload})
     return Response(body, status, {"Cache-Control": "no-store", **headers}, "application/json")

@@ -6,15 +6,17 @@ The file is JSON: `{"format": 1, "keys": [{"algorithm", "created", "signs_from",
 number of processes may start at once, and a power cut leaves the old or the new file.
 """
 
+import errno
 import fcntl
 import json
 import os
 import stat
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 
 from keys.model import Algorithm, KeyFault, Life, PrivateKey, SigningKey, generate
@@ -38,13 +40,12 @@ class FileKeyStore:
         Raises KeyFault when the file is readable by others, is no regular file, or does not parse.
         """
         try:
-            with os.fdopen(os.open(self._path, os.O_RDONLY | os.O_NOFOLLOW), "rb") as file:
-                self._must_be_private(os.fstat(file.fileno()))
-                text = file.read()
+            text = self._read()
         except FileNotFoundError:
             return KeyRing(())
         except OSError as fault:
-            raise KeyFault(f"the key file {self._path} cannot be read: {fault.strerror}") from None
+            why = "it is a symbolic link" if fault.errno == errno.ELOOP else fault.strerror
+            raise KeyFault(f"the key file {self._path} cannot be read: {why}") from None
         return KeyRing.of(self._parse(text))
 
     def ensure(self, algorithms: Iterable[Algorithm], now: datetime) -> KeyRing:
@@ -62,9 +63,20 @@ class FileKeyStore:
         with self._locked():
             ring = self.load()
             made = [SigningKey(a, Life(now, now), generate(a)) for a in sorted(wanted - ring.algorithms())]
-            ring = KeyRing.of([*ring.keys, *made])
-            self._write(ring)
+            if made:  # another process may have been first
+                ring = KeyRing.of([*ring.keys, *made])
+                self._write(ring)
         return ring
+
+    def _read(self) -> bytes:
+        # Opening a FIFO in the place of the file would wait for ever without O_NONBLOCK.
+        handle = os.open(self._path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        try:
+            self._must_be_private(os.fstat(handle))
+            with os.fdopen(handle, "rb", closefd=False) as file:
+                return file.read()
+        finally:
+            os.close(handle)
 
     def _must_be_private(self, status: os.stat_result) -> None:
         if not stat.S_ISREG(status.st_mode):
@@ -80,11 +92,11 @@ class FileKeyStore:
             document = json.loads(text)
             if document["format"] != FORMAT:
                 raise KeyFault(
-                    f"the key file {self._path} has format {document['format']!r}; this version reads {FORMAT}"
+                    f"the key file {self._path} has format {str(document['format'])[:9]}; this version reads {FORMAT}"
                 )
             for entry in document["keys"]:
                 yield _from_json(entry)
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError, UnsupportedAlgorithm):
             # The parser's own words could quote the file, which holds private keys.
             raise KeyFault(
                 f"the key file {self._path} is damaged; restore it from a backup, or move it away for a new one"
@@ -116,13 +128,14 @@ class FileKeyStore:
             draft.replace(self._path)
             _sync_folder(self._path.parent)
         except OSError as fault:
-            draft.unlink(missing_ok=True)
+            with suppress(OSError):
+                draft.unlink()
             raise KeyFault(f"the key file {self._path} cannot be written: {fault.strerror}") from None
 
 
 def must_be_outside_git(path: Path) -> None:
     """Raise KeyFault when a file at this path could be committed: a folder above it is a git work tree."""
-    for folder in path.absolute().parents:
+    for folder in path.resolve().parents:  # resolved: a data directory may be a symbolic link into a checkout
         if (folder / ".git").exists():
             raise KeyFault(
                 f"{path} lies in the git work tree {folder}; a key that can be committed will be. "
@@ -146,19 +159,23 @@ def _to_json(key: SigningKey) -> dict[str, str | None]:
 
 
 def _from_json(entry: dict[str, str]) -> SigningKey:
-    def instant(name: str) -> datetime | None:
-        return datetime.fromisoformat(entry[name]) if entry[name] else None
-
     private = serialization.load_pem_private_key(entry["private_key"].encode(), password=None)
     if not isinstance(private, PrivateKey):
         raise TypeError
     life = Life(
-        datetime.fromisoformat(entry["created"]),
-        datetime.fromisoformat(entry["signs_from"]),
-        instant("signs_until"),
-        instant("forgotten_at"),
+        _instant(entry["created"]),
+        _instant(entry["signs_from"]),
+        _instant(entry["signs_until"]) if entry["signs_until"] else None,
+        _instant(entry["forgotten_at"]) if entry["forgotten_at"] else None,
     )
     return SigningKey(Algorithm(entry["algorithm"]), life, private)
+
+
+def _instant(text: str) -> datetime:
+    instant = datetime.fromisoformat(text)
+    if instant.tzinfo is None:
+        raise ValueError
+    return instant
 
 
 def _sync_folder(folder: Path) -> None:

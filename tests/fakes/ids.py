@@ -16,13 +16,14 @@ class CountingIds:
 
     def __init__(self, series: int = 0) -> None:
         self._series = series
+        self._prefix = f"jti-{series}-" if series else "jti-"
         self._guids, self._jtis, self._keys = itertools.count(1), itertools.count(1), itertools.count(1)
 
     def guid(self) -> str:
         return self.nth_guid(next(self._guids), self._series)
 
     def jti(self) -> str:
-        return f"jti-{self._series or ''}{next(self._jtis)}"
+        return f"{self._prefix}{next(self._jtis)}"
 
     def api_key(self) -> Secret:
         return Secret(f"pcb_{self._series:03}{next(self._keys):046}")

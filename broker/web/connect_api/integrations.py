@@ -13,6 +13,9 @@ from broker.web.connect_api.shapes import IntegrationIn, IntegrationPatch, integ
 WARNING_HEADER = "Broker-Warning"
 """Carries what will surprise at build time; the body stays the object alone, because clients compare it."""
 
+_MAX_WARNINGS = 5
+"""Header lines of one answer: clients and proxies give up on an answer with very many (Python's own beyond 100)."""
+
 router = APIRouter(prefix="/__api__/v1/oauth/integrations", tags=["integrations"])
 
 
@@ -55,6 +58,9 @@ def delete_integration(session: Caller, guid: IntegrationGuid) -> None:
 
 
 def _shown(saved: Saved, response: Response) -> dict[str, object]:
-    for warning in saved.warnings:
+    warnings = list(saved.warnings[:_MAX_WARNINGS])
+    if len(saved.warnings) > _MAX_WARNINGS:
+        warnings.append(f"and {len(saved.warnings) - _MAX_WARNINGS} more integrations in the same way")
+    for warning in warnings:
         response.headers.append(WARNING_HEADER, warning.encode("ascii", "replace").decode())
     return integration_out(saved.integration)

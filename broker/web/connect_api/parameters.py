@@ -7,12 +7,13 @@ from typing import Annotated
 
 from fastapi import Depends, Query
 
-from broker.errors import BrokerError, InvalidGroupGuid, InvalidIntegrationGuid, InvalidUserGuid
+from broker.errors import BrokerError, InvalidGroupGuid, InvalidIntegrationGuid, InvalidUserGuid, NotFound
 from broker.ports import Page
 from broker.web.auth import Session, authenticated
 from broker.web.builds import GUID
 
 _GUID = re.compile(GUID)
+_KEY_ID = re.compile(r"[1-9][0-9]{0,17}")
 
 Caller = Annotated[Session, Depends(authenticated)]
 """The authenticated caller."""
@@ -46,6 +47,14 @@ def _group_guid(group_guid: str) -> str:
     return _checked(group_guid, InvalidGroupGuid, "a group")
 
 
+def _key_id(key_id: str) -> str:
+    # One spelling for one key: `07` and digits of other scripts would be read as a number further down.
+    if not _KEY_ID.fullmatch(key_id):
+        raise NotFound("this user has no such API key; its id is a whole number")
+    return key_id
+
+
 IntegrationGuid = Annotated[str, Depends(_integration_guid)]
 UserGuid = Annotated[str, Depends(_user_guid)]
 GroupGuid = Annotated[str, Depends(_group_guid)]
+KeyId = Annotated[str, Depends(_key_id)]

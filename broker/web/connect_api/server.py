@@ -2,11 +2,9 @@
 `/__api__/server_settings` and the probe for load balancers.
 """
 
-from importlib.metadata import version
-
 from fastapi import APIRouter
 
-DISTRIBUTION = "package-credential-broker"
+from broker.bootstrap import version
 
 router = APIRouter(tags=["server"])
 
@@ -14,7 +12,7 @@ router = APIRouter(tags=["server"])
 @router.get("/__api__/server_settings")
 def server_settings() -> dict[str, object]:
     """Say which version serves; clients of the vendor ask before they log in."""
-    return {"version": version(DISTRIBUTION)}
+    return {"version": version()}
 
 
 @router.get("/healthz")

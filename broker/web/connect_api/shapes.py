@@ -2,12 +2,13 @@
 The JSON objects of the administration: what is read strictly, and what is shown.
 """
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic_core import PydanticCustomError
 
-from broker.domain.identity import ApiKey, Group, Role, User
+from broker.domain.identity import ApiKey, Group, Role, User, has_controls
 from broker.domain.integrations import TEMPLATE, Access, Integration, Kind, Permission, Principal
 from broker.domain.templates import to_values
 from broker.errors import InvalidParameter
@@ -16,6 +17,25 @@ from broker.web.builds import Guid, rfc3339
 
 AUTH_TYPE = "Service Account"
 """How `ppm` integrations authenticate, in the vendor's words: by an identity of the server, not of the viewer."""
+
+
+def _printable(text: str) -> str:
+    # These texts become claims, and lines of somebody else's log: a line break in a name would forge one.
+    if has_controls(text):
+        raise PydanticCustomError("not_printable", "Input should not have control or unprintable characters")
+    return text
+
+
+def _in_utc(instant: datetime) -> datetime:
+    try:
+        return instant.astimezone(UTC)
+    except OverflowError:
+        raise PydanticCustomError("instant", "Input should be a time that UTC can express") from None
+
+
+Email = Annotated[str, Field(max_length=320), AfterValidator(_printable)]
+Name = Annotated[str, Field(max_length=255), AfterValidator(_printable)]
+Instant = Annotated[AwareDatetime, AfterValidator(_in_utc)]
 
 
 class Strict(BaseModel):
@@ -66,30 +86,30 @@ class UserIn(Strict):
 
     username: str
     password: str | None = None
-    email: Annotated[str, Field(max_length=320)] = ""
-    first_name: Annotated[str, Field(max_length=255)] = ""
-    last_name: Annotated[str, Field(max_length=255)] = ""
+    email: Email = ""
+    first_name: Name = ""
+    last_name: Name = ""
     user_role: Role = Role.VIEWER
-    external_id: Annotated[str, Field(max_length=255)] | None = None
+    external_id: Name | None = None
     user_must_set_password: bool | None = None
-    unique_id: str | None = None
+    unique_id: Name | None = None
 
 
 class UserPatch(Strict):
     """Change a user; what is absent or null stays."""
 
     username: str | None = None
-    email: Annotated[str, Field(max_length=320)] | None = None
-    first_name: Annotated[str, Field(max_length=255)] | None = None
-    last_name: Annotated[str, Field(max_length=255)] | None = None
+    email: Email | None = None
+    first_name: Name | None = None
+    last_name: Name | None = None
     user_role: Role | None = None
-    external_id: Annotated[str, Field(max_length=255)] | None = None
+    external_id: Name | None = None
 
 
 class LockIn(Strict):
     """Lock or unlock."""
 
-    locked: bool
+    locked: Annotated[bool, Field(strict=True)]
 
 
 class GroupIn(Strict):
@@ -109,7 +129,7 @@ class KeyIn(Strict):
 
     name: str
     user_role: Role | None = None
-    expires_at: AwareDatetime | None = None
+    expires_at: Instant | None = None
 
 
 def principals(entries: list[PermissionIn] | None) -> list[Principal] | None:

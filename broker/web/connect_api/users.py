@@ -4,11 +4,11 @@
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Response
 
 from broker.domain.identity import Role
 from broker.usecases.manage_people import UserFields
-from broker.web.connect_api.parameters import Caller, Paging, Prefix, UserGuid
+from broker.web.connect_api.parameters import Caller, KeyId, Paging, Prefix, UserGuid
 from broker.web.connect_api.shapes import KeyIn, LockIn, UserIn, UserPatch, key_out, page_out, user_out
 
 router = APIRouter(prefix="/__api__/v1", tags=["users"])
@@ -70,8 +70,9 @@ def list_keys(session: Caller, user_guid: UserGuid) -> list[dict[str, object]]:
 
 
 @router.post("/users/{user_guid}/keys", tags=["keys"])
-def create_key(session: Caller, user_guid: UserGuid, body: KeyIn) -> dict[str, object]:
+def create_key(session: Caller, user_guid: UserGuid, body: KeyIn, response: Response) -> dict[str, object]:
     """Make an API key; the answer is the only place where it is ever shown."""
+    response.headers["Cache-Control"] = "no-store"
     made = session.services.keys.create(
         session.act, user_guid, name=body.name, role=body.user_role, expires_time=body.expires_at
     )
@@ -80,13 +81,13 @@ def create_key(session: Caller, user_guid: UserGuid, body: KeyIn) -> dict[str, o
 
 
 @router.get("/users/{user_guid}/keys/{key_id}", tags=["keys"])
-def get_key(session: Caller, user_guid: UserGuid, key_id: str) -> dict[str, object]:
+def get_key(session: Caller, user_guid: UserGuid, key_id: KeyId) -> dict[str, object]:
     """Show the record of one API key."""
     user = session.services.policy.current().user(user_guid)
     return key_out(session.services.keys.get(session.act, user_guid, key_id), user)
 
 
 @router.delete("/users/{user_guid}/keys/{key_id}", status_code=204, tags=["keys"])
-def delete_key(session: Caller, user_guid: UserGuid, key_id: str) -> None:
+def delete_key(session: Caller, user_guid: UserGuid, key_id: KeyId) -> None:
     """Delete an API key."""
     session.services.keys.delete(session.act, user_guid, key_id)
