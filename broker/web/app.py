@@ -19,6 +19,7 @@ from broker.config import Settings
 from broker.errors import BrokerError
 from broker.web import builds, documents
 from broker.web.connect_api import groups, integrations, server, users
+from broker.web.direct import Direct
 from broker.web.edge import Edge
 from broker.web.errors import on_broker_error, on_defect, on_disconnect, on_http_error, on_validation_error
 
@@ -53,10 +54,10 @@ def create_app(settings: Settings, open_services: OpenServices, new_id: Callable
         responses={400: {"model": Error}, 401: {"model": Error}, 403: {"model": Error}, 404: {"model": Error},
                    409: {"model": Error}, 413: {"model": Error}, 415: {"model": Error}, 503: {"model": Error}},
     )  # fmt: skip
-    app.router.routes += builds.routes()
-    app.router.routes += documents.routes(
+    busy = builds.routes() + documents.routes(
         lambda: app.state.services, settings.issuer, tuple(settings.signing_algorithms), settings.jwks_max_age
     )
+    app.router.routes += busy
     for module in (integrations, users, groups, server):
         app.include_router(module.router)
     app.add_exception_handler(BrokerError, on_broker_error)
@@ -65,7 +66,7 @@ def create_app(settings: Settings, open_services: OpenServices, new_id: Callable
     app.add_exception_handler(ClientDisconnect, on_disconnect)
     app.add_exception_handler(Exception, on_defect)
     app.openapi = lambda: _described(app)  # type: ignore[method-assign]
-    return Edge(app, prefix=settings.path_prefix, max_body=settings.max_body_bytes, new_id=new_id)
+    return Edge(Direct(app, busy), prefix=settings.path_prefix, max_body=settings.max_body_bytes, new_id=new_id)
 
 
 def _described(app: FastAPI) -> dict[str, Any]:

@@ -7,7 +7,6 @@ endpoint refuses every request, and it never redirects: no client is registered 
 
 import hashlib
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 import orjson
@@ -35,13 +34,26 @@ JWKS_TYPE = "application/jwk-set+json"
 """RFC 7517 8.5.2."""
 
 
-@dataclass(frozen=True, slots=True)
 class Page:
-    """Public bytes with their entity tag."""
+    """Public bytes with their entity tag, and the two answers that there are to a request for them."""
 
-    body: bytes
-    etag: str
-    media_type: str
+    def __init__(self, body: bytes, etag: str, media_type: str, max_age: int) -> None:
+        headers = {
+            "ETag": etag,
+            "Cache-Control": f"public, max-age={max_age}",
+            "Access-Control-Allow-Origin": "*",
+        }
+        self.etag = etag
+        self._whole = Response(body, headers=headers, media_type=media_type)
+        self._unchanged = Response(status_code=304, headers=headers)
+
+    def answer(self, request: Request) -> Response:
+        """Return the page, or 304 to a caller who has it (RFC 9110 13.1.2)."""
+        known = request.headers.get("if-none-match")
+        if known is None:
+            return self._whole
+        tags = {tag.strip().removeprefix("W/") for tag in known.split(",")}
+        return self._unchanged if tags & {self.etag, "*"} else self._whole
 
 
 def discovery(issuer: str, algorithms: tuple[str, ...]) -> dict[str, object]:
@@ -97,15 +109,19 @@ def routes(services: Callable[[], Services], issuer: str, algorithms: tuple[str,
     """Return the public routes; both documents may be cached for `max_age` seconds."""
     body = orjson.dumps(discovery(issuer, algorithms))
     inserted = urlsplit(issuer).path.rstrip("/")
-    metadata = Page(body, f'"{hashlib.sha256(body).hexdigest()[:32]}"', "application/json")
+    metadata = Page(body, f'"{hashlib.sha256(body).hexdigest()[:32]}"', "application/json", max_age)
+    keys = metadata
 
     async def serve_metadata(request: Request) -> Response:
-        return _cacheable(request, metadata, max_age)
+        return metadata.answer(request)
 
     async def serve_jwks(request: Request) -> Response:
+        nonlocal keys
         found = services()
         document = found.issuer.jwks(found.clock.now())
-        return _cacheable(request, Page(document.body, document.etag, JWKS_TYPE), max_age)
+        if document.etag != keys.etag:
+            keys = Page(document.body, document.etag, JWKS_TYPE, max_age)
+        return keys.answer(request)
 
     return [
         # RFC 8414 3.1 puts the issuer's path behind the well-known part, Discovery 4.1 before it: both are served.
@@ -129,15 +145,3 @@ def _refuse(error: str, description: str) -> Callable[[Request], Awaitable[Respo
         return Response(body, 400, {"Cache-Control": "no-store"}, "application/json")
 
     return refuse
-
-
-def _cacheable(request: Request, page: Page, max_age: int) -> Response:
-    headers = {
-        "ETag": page.etag,
-        "Cache-Control": f"public, max-age={max_age}",
-        "Access-Control-Allow-Origin": "*",
-    }
-    known = {tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")}
-    if page.etag in known or "*" in known:
-        return Response(status_code=304, headers=headers)
-    return Response(page.body, headers=headers, media_type=page.media_type)

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -118,11 +118,11 @@ class _Exchange:
         if message["type"] == "http.response.start":
             self.started = True
             self._status = message["status"]
-            headers = MutableHeaders(scope=message)
-            headers[CORRELATION_HEADER] = self.correlation_id
-            headers["X-Content-Type-Options"] = "nosniff"
+            added = [(b"x-correlation-id", self.correlation_id.encode()), (b"x-content-type-options", b"nosniff")]
             if self.close_after:
-                headers["Connection"] = "close"
+                added.append((b"connection", b"close"))
+            # A new list: the one in the message may belong to an answer that is given again.
+            message = {**message, "headers": [*message["headers"], *added]}
         await self._send(message)
 
     def log(self) -> None:

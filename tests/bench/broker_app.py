@@ -3,6 +3,7 @@ The real application with one other part: the exchange is answered in process, s
 """
 
 import json
+import logging
 import os
 import shutil
 import tempfile
@@ -115,6 +116,8 @@ def create():
     The factory that the server's workers load.
     """
     settings = config.Settings.model_validate_json((Path(os.environ[FOLDER]) / "settings.json").read_text())
+    # The access log costs what it costs, only nobody reads it here.
+    logging.basicConfig(level=logging.INFO, stream=Path(os.devnull).open("w"))
 
     @asynccontextmanager
     async def open_services(_settings):

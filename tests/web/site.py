@@ -167,7 +167,7 @@ class Broker:
         """
         Put other parts in, as another composition root would.
         """
-        self.app._app.state.services = replace(self.services, **parts)
+        self.app._app._app.state.services = replace(self.services, **parts)
 
     def headers(self, by):
         """
@@ -216,7 +216,7 @@ def routes_of(app):
     """
     return sorted(
         (method, context.path)
-        for context in iter_route_contexts(app._app.routes)
+        for context in iter_route_contexts(app._app._app.routes)
         for method in context.methods - ({"HEAD"} if isinstance(context.original_route, Route) else set())
     )
 
