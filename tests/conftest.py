@@ -19,6 +19,7 @@ LOOPBACK = "127.0.0.1,127.0.0.2,::1"
 INSTALLED_BY = {
     "R": "apt-get install r-base-core",
     "Rscript": "apt-get install r-base-core",
+    "broker": "pip install -e . (or tests/run.sh, which does)",
     "linux": "run this on Linux, for instance in a container",
     "uv": "pip install uv",
 }
@@ -35,6 +36,8 @@ def pytest_configure(config):
     config.option.allow_unix_socket = True
     # Coroutine tests need no marker; the plugin comes with anyio, which starlette and httpx bring along.
     config.option.anyio_mode = "auto"
+    # A virtual environment that is not activated has its programs beside its Python: uv, and our own `broker`.
+    os.environ["PATH"] = os.pathsep.join([sysconfig.get_path("scripts"), os.environ.get("PATH", os.defpath)])
     settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if _in_ci() else "quick"))
 
 
@@ -52,14 +55,7 @@ def _in_ci():
 
 
 def _is_there(part):
-    return sys.platform == "linux" if part == "linux" else find_program(part) is not None
-
-
-def find_program(name):
-    """
-    Look on the PATH and beside this Python: a virtual environment that is not activated has its programs there.
-    """
-    return shutil.which(name) or shutil.which(name, path=sysconfig.get_path("scripts"))
+    return sys.platform == "linux" if part == "linux" else shutil.which(part) is not None
 
 
 @pytest.fixture(scope="session")
@@ -67,7 +63,7 @@ def program():
     """
     Return the path of a program that the test says it `needs`.
     """
-    return find_program
+    return shutil.which
 
 
 @pytest.fixture(scope="session")

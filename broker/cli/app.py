@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from broker.cli import urls
 from broker.errors import BrokerError, SettingsFault
 
 EXIT_FAULT = 1
@@ -31,6 +32,8 @@ DataDir = Annotated[
     Path | None, typer.Option("--data-dir", help="Where settings, keys and records are.", envvar="BROKER_DATA_DIR")
 ]
 SettingsFile = Annotated[Path | None, typer.Option("--settings", help="The settings file.", envvar="BROKER_SETTINGS")]
+
+app.add_typer(urls.app, name="urls")
 
 
 @app.command()
@@ -137,10 +140,8 @@ def main(arguments: Sequence[str]) -> int:
     except (KeyboardInterrupt, typer.Abort):
         print("broker: interrupted", file=sys.stderr)
         return 130
-    except BrokenPipeError:
-        # Whoever read our output has gone; there is nobody left to tell.
-        _drop_output()
-        return EXIT_FAULT
+    except OSError as fault:
+        return _unwritten(fault)
     except Exception as fault:
         if hasattr(fault, "show") and hasattr(fault, "exit_code"):  # a usage error of the command line's own parser
             fault.show()
@@ -154,15 +155,17 @@ def _written(code: int) -> int:
     try:
         sys.stdout.flush()
     except OSError as fault:
-        _drop_output()
-        if not isinstance(fault, BrokenPipeError):
-            print(f"broker: the output cannot be written: {fault.strerror}", file=sys.stderr)
-        return EXIT_FAULT
+        return _unwritten(fault)
     return code
 
 
-def _drop_output() -> None:
+def _unwritten(fault: OSError) -> int:
+    # What else the machine refuses is one of our errors by now; left is our own output: a full disk, a reader who has
+    # gone. The interpreter would try once more at its end.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if not isinstance(fault, BrokenPipeError):
+        print(f"broker: the output cannot be written: {fault.strerror}", file=sys.stderr)
+    return EXIT_FAULT
 
 
 def _exit_code(fault: BrokerError) -> int:

@@ -11,8 +11,6 @@ from broker.errors import ClaimsRefused, InvalidScope
 MAX_LIFETIME = 300
 """Longest life of an assertion in seconds, whatever the settings say: it is a bearer secret that is used at once."""
 
-JTI_BITS = 128
-
 
 @dataclass(frozen=True, slots=True)
 class Person:

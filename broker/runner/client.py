@@ -120,7 +120,7 @@ class BuildApi:
             connection = http.client.HTTPConnection(host, port, timeout=seconds)
         else:
             connection = http.client.HTTPSConnection(host, port, timeout=seconds, context=self._tls)
-        connection.response_class = _response_by(self._clock() + seconds, self._clock)
+        connection.response_class = response_by(self._clock() + seconds, self._clock)
         return connection
 
     def _headers(self, body: object) -> dict[str, str]:
@@ -225,7 +225,7 @@ def _kind(answer: _Answer) -> str:
     return "a web page (HTML)" if looks_like_html else "something else"
 
 
-def _response_by(deadline: float, clock: Callable[[], float]) -> type[http.client.HTTPResponse]:
+def response_by(deadline: float, clock: Callable[[], float]) -> type[http.client.HTTPResponse]:
     """
     Return a response class whose reads all end at `deadline`.
 

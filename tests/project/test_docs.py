@@ -18,7 +18,18 @@ from broker.web import documents
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-COMMANDS = typer.main.get_command(app).commands
+
+
+def commands_of(group, before=""):
+    """Each command by the words that name it: `serve`, `urls rewrite`."""
+    named = {}
+    for name, command in group.commands.items():
+        deeper = hasattr(command, "commands")
+        named |= commands_of(command, f"{before}{name} ") if deeper else {before + name: command}
+    return named
+
+
+COMMANDS = commands_of(typer.main.get_command(app))
 RUN_OPTIONS = {option for action in build.arguments()._actions for option in action.option_strings}
 RUN_VARIABLES = {"BROKER_API_KEY", "BROKER_CA_FILE", "BROKER_RUN_DIR", "BROKER_SERVER"}
 
@@ -92,9 +103,11 @@ def test_every_command_line_in_the_documentation_can_be_parsed():
                 found = re.match(r"\s*broker ([a-z-]+)(.*)", line)
                 if found is None:
                     continue
-                known = options_of(found[1])
+                words = f"{found[1]} {found[2].split()[0]}" if found[2].split() else found[1]
+                name = words if words in COMMANDS else found[1]
+                known = options_of(name)
                 given = re.findall(r"(?<=\s)--[a-z-]+", found[2].split("#")[0].split(" -- ")[0])
-                if found[1] not in COMMANDS or set(given) - known:
+                if name not in COMMANDS or set(given) - known:
                     wrong.append(f"{path.name}: {line.strip()}")
 
     assert [] == wrong
