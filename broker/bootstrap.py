@@ -5,9 +5,17 @@ The composition root: settings in, working parts out. Nothing else in the projec
 import asyncio
 import gc
 import os
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+import random
+from collections.abc import AsyncIterator, Iterator
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    contextmanager,
+)
 from dataclasses import dataclass
+from datetime import timedelta
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as installed_version
 from pathlib import Path
@@ -25,7 +33,7 @@ from broker.domain.secrets import Secret
 from broker.domain.templates import OutboundRules, Template
 from broker.errors import FileFault, NotInitialised, SettingsFault
 from broker.issuer import Issuer
-from broker.ports import Clock, Ids, PackageManager, PolicySource
+from broker.ports import Clock, Ids, PackageManager, PolicySource, Store, Transaction
 from broker.storage import schema
 from broker.storage.engine import open_engine
 from broker.storage.snapshot import Snapshot
@@ -33,15 +41,22 @@ from broker.storage.transaction import SqlStore
 from broker.storage.writer import GroupCommitWriter
 from broker.system.clock import SystemClock
 from broker.system.ids import SystemIds
+from broker.system.rounds import rounds
 from broker.usecases.finish_build import FinishBuild
 from broker.usecases.initialise import Initialise
+from broker.usecases.manage_content import ManageContent
 from broker.usecases.manage_integrations import ManageIntegrations
 from broker.usecases.manage_keys import ManageKeys
 from broker.usecases.manage_people import ManagePeople
+from broker.usecases.note_use import NoteUse
 from broker.usecases.open_build import OpenBuild
 from broker.usecases.road import Road
+from broker.usecases.rotate_keys import RotateKeys
+from broker.usecases.verify_integration import VerifyIntegration
 from keys import Algorithm, KeyFault, KeyRing
+from keys import schedule as keys_schedule
 from keys.backends.file import FileKeyStore, must_be_outside_git
+from keys.ring import CurrentRing, KeyRingSource
 
 DISTRIBUTION = "package-credential-broker"
 _PRIVATE_FOLDER = 0o700
@@ -61,6 +76,10 @@ class Services:
     integrations: ManageIntegrations
     people: ManagePeople
     keys: ManageKeys
+    signing_keys: RotateKeys
+    content: ManageContent
+    verify_integration: VerifyIntegration
+    note_use: NoteUse
 
 
 def prepare(settings: Settings) -> None:
@@ -71,9 +90,12 @@ def prepare(settings: Settings) -> None:
     """
     engine = _open_engine(settings)
     _private_folder(settings.data_dir)
-    _load_ring(settings, SystemClock())
+    clock = SystemClock()
     try:
+        _first_ring(settings, clock)
         schema.upgrade(engine)
+        with _key_faults():
+            _rotate_keys(settings, _StoreOnDemand(engine), clock)()
     finally:
         engine.dispose()
 
@@ -84,6 +106,17 @@ def initialise(settings: Settings, administrator: str) -> Secret:
     engine = _open_engine(settings)
     try:
         return Initialise(SqlStore(engine, Snapshot(engine), ids), SystemClock(), ids)(administrator)
+    finally:
+        engine.dispose()
+
+
+@contextmanager
+def open_signing_keys(settings: Settings) -> Iterator[RotateKeys]:
+    """Open what an operator's command changes keys with. Raises SettingsFault, and in the block FileFault for keys."""
+    engine = _open_engine(settings)
+    try:
+        with _key_faults():
+            yield _rotate_keys(settings, _StoreOnDemand(engine), SystemClock())
     finally:
         engine.dispose()
 
@@ -104,8 +137,9 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         stack.callback(engine.dispose)
         writer = GroupCommitWriter(engine)
         stack.callback(writer.close)
-        ring = await asyncio.to_thread(_load_ring, settings, clock)
+        ring = CurrentRing(await asyncio.to_thread(_first_ring, settings, clock))
         services = assemble(settings, engine, writer, ring, package_manager, clock, ids)
+        await stack.enter_async_context(_keys_kept(services, ring))
         # What is there now stays: the collector need not walk through it again and again under load.
         gc.freeze()
         yield services
@@ -115,7 +149,7 @@ def assemble(
     settings: Settings,
     engine: Engine,
     writer: GroupCommitWriter,
-    ring: KeyRing,
+    ring: KeyRingSource,
     package_manager: PackageManager,
     clock: Clock,
     ids: Ids,
@@ -149,6 +183,10 @@ def assemble(
         integrations=ManageIntegrations(road, ids, clock, template, defaults),
         people=ManagePeople(road, ids, clock),
         keys=ManageKeys(road, ids, clock),
+        signing_keys=_rotate_keys(settings, store, clock),
+        content=ManageContent(road, ids, clock),
+        verify_integration=VerifyIntegration(snapshot, writer, issuer, package_manager, clock, ids, rules),
+        note_use=NoteUse(snapshot, writer, clock),
     )
 
 
@@ -187,12 +225,67 @@ def _open_engine(settings: Settings) -> Engine:
         ) from None
 
 
-def _load_ring(settings: Settings, clock: Clock) -> KeyRing:
-    algorithms = [Algorithm(name) for name in settings.signing_algorithms]
+def _first_ring(settings: Settings, clock: Clock) -> KeyRing:
+    store = FileKeyStore(settings.key_file)
+    with _key_faults():
+        # Before there is a key, nobody can have signed anything: the first ones need not wait, nor be recorded.
+        ring = store.load()
+        return ring if ring.keys else store.ensure(_algorithms(settings), clock.now())
+
+
+def _rotate_keys(settings: Settings, store: Store, clock: Clock) -> RotateKeys:
+    rules = keys_schedule.Rules(
+        key_lifetime=timedelta(days=settings.key_lifetime_days),
+        publish_ahead=timedelta(seconds=settings.publish_ahead),
+        max_age=timedelta(seconds=settings.jwks_max_age),
+        token_lifetime=timedelta(seconds=settings.assertion_lifetime),
+    )
+    schedule = keys_schedule.Schedule(rules, frozenset(_algorithms(settings)))
+    return RotateKeys(FileKeyStore(settings.key_file), schedule, store, clock, tuple(settings.signing_algorithms))
+
+
+def _keys_kept(services: Services, ring: CurrentRing) -> AbstractAsyncContextManager[None]:
+    settings, spread = services.settings, random.SystemRandom()
+
+    def keep() -> None:
+        with _key_faults():
+            newest = services.signing_keys.load()
+            if not newest.keys:  # a disk that is not mounted is no reason for new keys, which verifiers do not know
+                raise FileFault(f"the key file {settings.key_file} is gone; restore it, the known keys go on meanwhile")
+            # First what other processes changed: it counts even where our own change cannot be made.
+            ring.replace(newest)
+            ring.replace(services.signing_keys())
+
+    def pause() -> float:
+        # Apart from each other, so that not all workers ask in the same instant; never later than the setting says.
+        return settings.key_check_interval * spread.uniform(0.5, 1)
+
+    return rounds("the rotation of the signing keys", keep, pause)
+
+
+def _algorithms(settings: Settings) -> list[Algorithm]:
+    return [Algorithm(name) for name in settings.signing_algorithms]
+
+
+@contextmanager
+def _key_faults() -> Iterator[None]:
     try:
-        return FileKeyStore(settings.key_file).ensure(algorithms, clock.now())
+        yield
     except KeyFault as fault:
         raise FileFault(str(fault)) from None
+
+
+@dataclass(frozen=True, slots=True)
+class _StoreOnDemand:
+    """A Store that asks the database nothing before it is used: a leaked key can be revoked while that is down."""
+
+    engine: Engine
+
+    def transaction(self) -> AbstractContextManager[Transaction]:
+        return SqlStore(self.engine, Snapshot(self.engine), SystemIds()).transaction()
+
+    def reading(self) -> AbstractContextManager[Transaction]:
+        return SqlStore(self.engine, Snapshot(self.engine), SystemIds()).reading()
 
 
 def _private_folder(folder: Path) -> None:

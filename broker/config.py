@@ -24,6 +24,10 @@ _NOT_SETTINGS = {"SETTINGS", "SERVER", "API_KEY", "OWNER", "CONTENT", "RUN_DIR",
 _HIDDEN = {"database_url"}
 _MAX_PORT = 65535
 _MAX_FAULT = 500
+_DAY = 86400
+_CACHED_AT_MOST = 26 * 3600
+"""Seconds: a verifier may keep the keys for a day, whatever it is told; our own clocks may be an hour wrong."""
+
 _PATH = re.compile(r"(/[A-Za-z0-9._~-]+)*/")
 _OWN_PATHS = {"__api__", "openid", "oauth", "healthz", ".well-known"}
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
@@ -92,6 +96,15 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
+def _seen_after(values: Mapping[str, Any]) -> int:
+    # A copy of the keys may have gone through a cache, and another process may look at the key file a bit later.
+    return 2 * int(values.get("jwks_max_age", 0)) + 2 * int(values.get("key_check_interval", 0))
+
+
+def _publish_ahead(values: Mapping[str, Any]) -> int:
+    return int(values.get("key_publish_ahead") or max(_CACHED_AT_MOST, _seen_after(values)))
+
+
 Issuer = Annotated[str, AfterValidator(_issuer)]
 Word = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_printable)]
 ExistingFile = Annotated[Path | None, AfterValidator(_file)]
@@ -119,6 +132,9 @@ class Settings(BaseModel):
     build_duration: Annotated[int, Field(ge=60)] = 3600
     max_build_duration: Annotated[int, Field(ge=60, le=7 * 86400, validate_default=True)] = 86400
     jwks_max_age: Annotated[int, Field(ge=0, le=86400)] = 300
+    key_check_interval: Annotated[int, Field(ge=1, le=3600)] = 60
+    key_publish_ahead: Annotated[int | None, Field(ge=1, le=30 * _DAY)] = None
+    key_lifetime_days: Annotated[int, Field(ge=1, le=3650, validate_default=True)] = 90
     exchange_timeout: Annotated[float, Field(gt=0, le=120)] = 10.0
     ca_file: ExistingFile = None
     allow_cleartext: bool = False
@@ -141,6 +157,22 @@ class Settings(BaseModel):
             raise _fault("must include RS256: every OIDC verifier may rely on it (Discovery 3)")
         return algorithms
 
+    @field_validator("key_publish_ahead")
+    @classmethod
+    def _is_seen_before_it_signs(cls, ahead: int | None, info: ValidationInfo) -> int | None:
+        least = _seen_after(info.data)
+        if ahead is not None and ahead < least:
+            raise _fault(f"must be at least {least}: twice jwks_max_age and twice key_check_interval")
+        return ahead
+
+    @field_validator("key_lifetime_days")
+    @classmethod
+    def _outlasts_the_publication(cls, days: int, info: ValidationInfo) -> int:
+        ahead = _publish_ahead(info.data)
+        if days * _DAY <= ahead:
+            raise _fault(f"is too short: each key is published {ahead} seconds before it signs")
+        return days
+
     @field_validator("max_build_duration")
     @classmethod
     def _is_a_maximum(cls, longest: int, info: ValidationInfo) -> int:
@@ -157,6 +189,11 @@ class Settings(BaseModel):
     def storage_url(self) -> str:
         """The database: the configured one, or SQLite in the data directory."""
         return self.database_url or f"sqlite:///{self.data_dir / 'broker.db'}"
+
+    @property
+    def publish_ahead(self) -> int:
+        """How long a signing key is published before it signs, in seconds."""
+        return _publish_ahead(self.model_dump(include={"key_publish_ahead", "jwks_max_age", "key_check_interval"}))
 
     @property
     def key_file(self) -> Path:

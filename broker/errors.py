@@ -181,6 +181,12 @@ class AmbiguousAccess(FixTheRequest):
     code = "ambiguous_access"
 
 
+class TokenNotRetrieved(FixTheRequest):
+    """An integration was tried out and its Package Manager gave no token; `payload` names the problem."""
+
+    code = "token_not_retrieved"
+
+
 class NothingToRemove(FixTheRequest):
     """What was to be removed is not there."""
 
@@ -221,6 +227,12 @@ class DuplicateMember(Conflict):
     """The user is a member of that group already."""
 
     code = "duplicate_member"
+
+
+class DuplicateContentName(Conflict):
+    """The owner has content of that name already."""
+
+    code = "duplicate_content_name"
 
 
 class LastAdministrator(Conflict):
@@ -268,6 +280,12 @@ class OwnerNotPublisher(AskAnAdministrator):
     """The owner is neither publisher nor administrator, so it cannot own a build."""
 
     code = "owner_not_publisher"
+
+
+class ContentNotOwned(AskAnAdministrator):
+    """The content is registered, and its owner is not the one for whom the build was asked."""
+
+    code = "content_not_owned"
 
 
 # --- waiting can fix it ---------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ the key verifies what it signs was proved when it was loaded.
 import asyncio
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import orjson
@@ -18,8 +18,9 @@ from broker.domain.claims import Claims, check
 from broker.domain.scopes import ScopeSet
 from broker.domain.secrets import Secret
 from broker.errors import BrokerError, ClaimsRefused, SigningUnavailable
-from keys import Algorithm, KeyFault, KeyRing, SigningKey, jws
+from keys import Algorithm, KeyFault, SigningKey, jws
 from keys.jwks import Document, document
+from keys.ring import KeyRingSource
 
 _WORTH_A_THREAD = 3
 """RSA signatures of one build from which two threads beat one: `cryptography` releases the GIL while it signs."""
@@ -45,10 +46,10 @@ class Assertion:
 
 
 class Issuer:
-    """Signs assertions with the keys of a ring."""
+    """Signs assertions with the keys of now."""
 
-    def __init__(self, ring: KeyRing) -> None:
-        self._ring = ring
+    def __init__(self, rings: KeyRingSource) -> None:
+        self._rings = rings
         self._published: tuple[Sequence[SigningKey], Document] = ((), document(()))
 
     async def mint_all(self, orders: Sequence[Order], now: datetime) -> list[Assertion]:
@@ -72,32 +73,55 @@ class Issuer:
 
     def jwks(self, now: datetime) -> Document:
         """Return the JWKS to publish at this instant: every key whose tokens may still be alive, and the next one."""
-        keys = self._ring.published(now)
+        keys = self._rings.current().published(now)
         if keys != self._published[0]:
             self._published = (keys, document(keys))
         return self._published[1]
 
     def mint(self, order: Order, now: datetime) -> Assertion:
-        """Mint one assertion. Raises SigningUnavailable or ClaimsRefused."""
-        try:
-            key = self._ring.signing(Algorithm(order.algorithm), now)
-        except (KeyFault, ValueError) as fault:  # ValueError: no such algorithm
-            raise SigningUnavailable(str(fault)) from None
-        token = jws.write(key, orjson.dumps(order.claims.payload()))
-        _look_at(token, order, key)
+        """
+        Mint one assertion; it never outlives the publication of its key. Raises SigningUnavailable or ClaimsRefused.
+        """
+        key, algorithm = self._key(order.algorithm, now)
+        claims = _capped(order.claims, key)
+        token = jws.write(key, orjson.dumps(claims.payload()))
+        _look_at(token, claims, order.ceiling, key, algorithm)
         secret = Secret(token)
-        return Assertion(secret, order.claims.jti, secret.sha256(), key.kid)
+        return Assertion(secret, claims.jti, secret.sha256(), key.kid)
+
+    def _key(self, algorithm: str, now: datetime) -> tuple[SigningKey, str]:
+        ring = self._rings.current()
+        try:
+            return ring.signing(Algorithm(algorithm), now), algorithm
+        except ValueError as fault:  # no such algorithm
+            raise SigningUnavailable(str(fault)) from None
+        except KeyFault as fault:
+            # An algorithm that was added to the settings: verifiers may not have seen its first key yet.
+            stand_in = ring.stand_in(Algorithm(algorithm), now)
+            if stand_in is None:
+                raise SigningUnavailable(str(fault)) from None
+            return stand_in, stand_in.algorithm
 
     def _mint_each(self, orders: Sequence[Order], now: datetime) -> list[Assertion]:
         return [self.mint(order, now) for order in orders]
 
 
-def _look_at(token: str, order: Order, key: SigningKey) -> None:
+def _capped(claims: Claims, key: SigningKey) -> Claims:
+    end = key.life.forgotten_at
+    if end is None or claims.expires_at <= end.timestamp():
+        return claims
+    seconds = int(end.timestamp()) - claims.issued_at
+    if seconds < 1:
+        raise SigningUnavailable(f"the key {key.kid} is about to be forgotten; check this machine's clock and the keys")
+    return replace(claims, lifetime=seconds)
+
+
+def _look_at(token: str, claims: Claims, ceiling: ScopeSet, key: SigningKey, algorithm: str) -> None:
     try:
         parts = jws.take_apart(token)
         payload = orjson.loads(parts.payload)
     except (KeyFault, json.JSONDecodeError):
         raise ClaimsRefused("the freshly signed assertion does not parse") from None
-    if not jws.is_headed_for(parts, key) or key.algorithm != order.algorithm:
+    if not jws.is_headed_for(parts, key) or key.algorithm != algorithm:
         raise ClaimsRefused("the freshly signed assertion does not carry the header of its key")
-    check(payload, order.claims, order.ceiling)
+    check(payload, claims, ceiling)

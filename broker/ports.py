@@ -4,7 +4,7 @@ What the broker asks of the world: small Protocols, each with a contract suite i
 Times are timezone-aware UTC. What may block says so; everything else answers from memory.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,7 +12,8 @@ from typing import Generic, Protocol, TypeVar
 
 from broker.domain.audit import Event
 from broker.domain.builds import Build, BuildEnd, CredentialRecord, Decision
-from broker.domain.identity import ApiKey, Group, Role, User
+from broker.domain.content import Content
+from broker.domain.identity import ApiKey, Group, KeyUsed, Role, User, UserActive
 from broker.domain.integrations import Draft, Integration, Principal
 from broker.domain.package_manager import PackageManagerUrl, RepositoryToken
 from broker.domain.policy import Policy
@@ -21,7 +22,7 @@ from keys import Algorithm, KeyRing
 
 T = TypeVar("T")
 
-Row = Build | Decision | CredentialRecord | BuildEnd | Event
+Row = Build | Decision | CredentialRecord | BuildEnd | Event | KeyUsed | UserActive
 """What the hot path records."""
 
 
@@ -49,8 +50,12 @@ class Ids(Protocol):
         ...
 
 
+Ring = KeyRing
+"""The signing keys of one instant, for use cases: those never import `keys` themselves."""
+
+
 class KeyStore(Protocol):
-    """Where signing keys live. Both calls may block."""
+    """Where signing keys live. Every call may block."""
 
     def load(self) -> KeyRing:
         """Return all keys; an empty ring before the first start."""
@@ -58,6 +63,31 @@ class KeyStore(Protocol):
 
     def ensure(self, algorithms: Iterable[Algorithm], now: datetime) -> KeyRing:
         """Make a key that signs at once for each algorithm that has none; return all keys."""
+        ...
+
+    def update(self, change: Callable[[KeyRing], KeyRing]) -> KeyRing:
+        """
+        Compare and swap: put the answer of `change` in the place of the ring it was asked about, and return it.
+
+        No write of another process is lost. Whatever `change` raises goes through, and nothing is written; a store that
+        has versions and no lock may ask it again about a newer ring. The same ring as an answer writes nothing.
+        """
+        ...
+
+
+class KeySchedule(Protocol):
+    """What is to become of the signing keys; every answer is a ring, the same one where nothing is to be done."""
+
+    def due(self, ring: KeyRing, now: datetime) -> KeyRing:
+        """Return the ring as it should be now."""
+        ...
+
+    def rotated(self, ring: KeyRing, algorithm: str, now: datetime) -> KeyRing:
+        """Return the ring with a successor of the algorithm's key on its way."""
+        ...
+
+    def revoked(self, ring: KeyRing, kids: Collection[str], now: datetime) -> KeyRing:
+        """Return the ring without these keys; where one of them signed, another one does so at once."""
         ...
 
 
@@ -101,6 +131,14 @@ class Recorder(Protocol):
         """
         ...
 
+    def note(self, rows: Sequence[Row], *, patience: float = 0) -> None:
+        """
+        Write the rows soon, if it can be done. Raises nothing; what is lost is in the log.
+
+        `patience` is how long to wait for it, in seconds; 0 does not block.
+        """
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Page:
@@ -130,9 +168,9 @@ class People(Protocol):
         ...
 
     def users(
-        self, page: Page, *, prefix: str = "", role: Role | None = None, locked: bool | None = None
+        self, page: Page, *, prefix: str = "", roles: Collection[Role] = (), locked: bool | None = None
     ) -> Listing[User]:
-        """List by user name."""
+        """List by user name, only those with one of the roles where some are given."""
         ...
 
     def change_user(self, user: User) -> None:
@@ -212,6 +250,30 @@ class Integrations(Protocol):
         ...
 
 
+class Contents(Protocol):
+    """Content inside a transaction."""
+
+    def add(self, content: Content) -> None:
+        """Raise Conflict where the guid is taken, DuplicateContentName where the owner has that name already."""
+        ...
+
+    def get(self, guid: str) -> Content | None:
+        """Return the content with this guid."""
+        ...
+
+    def all(self, *, name: str | None = None, owner_guid: str | None = None) -> Sequence[Content]:
+        """List in the order of creation, only those with this name and of this owner where they are given."""
+        ...
+
+    def replace(self, content: Content) -> None:
+        """Change content that exists. Raise DuplicateContentName where its owner has that name already."""
+        ...
+
+    def delete(self, guid: str) -> None:
+        """Delete the content; builds of it stay on record."""
+        ...
+
+
 class Transaction(Protocol):
     """Reads and writes that happen together or not at all."""
 
@@ -223,6 +285,11 @@ class Transaction(Protocol):
     @property
     def integrations(self) -> Integrations:
         """Integrations and their access lists."""
+        ...
+
+    @property
+    def contents(self) -> Contents:
+        """Content and its owners."""
         ...
 
     def build(self, guid: str) -> Build | None:

@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 
@@ -106,6 +106,11 @@ class SigningKey:
     def jwk(self) -> Mapping[str, str]:
         """Return the public JWK."""
         return self._jwk
+
+    def public_pem(self) -> str:
+        """Return the public key as SubjectPublicKeyInfo in PEM (RFC 7468 13)."""
+        form = serialization.PublicFormat.SubjectPublicKeyInfo
+        return self._public.public_bytes(serialization.Encoding.PEM, form).decode()
 
     def private_key(self) -> PrivateKey:
         """Return the private key, for a backend that keeps it."""

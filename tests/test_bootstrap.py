@@ -3,13 +3,12 @@ The composition root: what is made before the first request, once, whoever makes
 """
 
 import json
+import multiprocessing
 import sqlite3
 import stat
-import subprocess
-import sys
 import time
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing
-from pathlib import Path
 
 import pytest
 
@@ -67,34 +66,17 @@ def test_a_new_algorithm_gets_its_key_and_the_others_keep_theirs(settings):
     assert first in kids(settings)
 
 
-PREPARE = """
-import pathlib, sys, time
-from broker import bootstrap, config
-settings = config.check({"issuer": "https://broker.example.com/", "data_dir": sys.argv[1]})
-print("ready", flush=True)
-while not pathlib.Path(sys.argv[2]).exists():
-    time.sleep(0.001)
-bootstrap.prepare(settings)
-"""
-
-
-def test_four_processes_that_start_at_once_make_one_key_and_one_schema(settings, tmp_path):
+def test_four_processes_that_start_at_once_make_one_key_and_one_schema(settings):
     """
     As the workers of one server, or the replicas on one disk, do.
     """
-    signal = tmp_path / "go"
-    command = [sys.executable, "-c", PREPARE, settings.data_dir, signal]
-    started = [
-        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=Path(__file__).parents[1])
-        for _ in range(4)
-    ]
-    for process in started:
-        assert "ready\n" == process.stdout.readline()
+    processes = multiprocessing.get_context("forkserver")
+    processes.set_forkserver_preload(["broker.bootstrap"])
 
-    signal.touch()
-    said = [process.communicate(timeout=30)[1] for process in started]
+    with ProcessPoolExecutor(4, processes) as pool:
+        done = list(pool.map(bootstrap.prepare, [settings] * 8))
 
-    assert [(0, "")] * 4 == [(process.returncode, err) for process, err in zip(started, said, strict=True)]
+    assert [None] * 8 == done
     assert 1 == len(kids(settings))
     assert [(1,)] == rows(settings, "SELECT count(*) FROM policy")
     assert [(1,)] == rows(settings, "SELECT count(*) FROM alembic_version")
@@ -127,7 +109,12 @@ def test_a_folder_that_is_open_to_others_is_refused_with_the_remedy(settings, bi
 
 @pytest.mark.parametrize(
     ("place", "says"),
-    [("file", "File exists"), ("file/below", "Not a directory"), ("x" * 300, "File name too long"), ("/proc/broker", "No such file")],
+    [
+        ("file", "File exists"),
+        ("file/below", "Not a directory"),
+        ("x" * 300, "File name too long"),
+        ("/proc/broker", "No such file"),
+    ],
 )
 def test_a_place_where_no_folder_can_be_is_named(tmp_path, place, says):
     (tmp_path / "file").touch()
@@ -193,7 +180,9 @@ def test_a_key_file_that_others_can_read_is_refused_with_the_remedy(settings):
         bootstrap.prepare(settings)
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"format": 2, "keys": []}', b"\xff", b'{"keys": [{"canary": 1}]}'])
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"[]", b'{"format": 2, "keys": []}', b"\xff", b'{"keys": [{"canary": 1}]}']
+)
 def test_a_damaged_key_file_is_refused_and_not_replaced(settings, content):
     """
     A new key in its place would take every verifier by surprise.

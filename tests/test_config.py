@@ -42,6 +42,12 @@ def test_a_file_with_an_issuer_is_enough(folder):
     assert f"sqlite:///{folder}/broker.db" == settings.storage_url
 
 
+def test_the_file_is_utf_8_whatever_the_language_of_the_machine(folder):
+    write(folder, f'issuer = "{ISSUER}"\naudience = "Päckchen \U0001f4e6"\n')
+
+    assert "Päckchen \U0001f4e6" == load({}, data_dir=folder).audience
+
+
 def test_a_variable_wins_over_the_file_and_the_command_line_over_both(tmp_path, folder):
     write(folder, f'issuer = "{ISSUER}"\nport = 1111\ndata_dir = "/file"\n')
     environ = {"BROKER_PORT": "2222", "BROKER_DATA_DIR": "/variable"}
@@ -314,7 +320,9 @@ def test_a_bad_issuer_is_refused(tmp_path, issuer):
      ("audience", "x" * 256), ("audience", "a\x1bb"), ("subject", ""), ("authorized_party", "a\u2028b"),
      ("signing_algorithms", []), ("signing_algorithms", ["HS256", "RS256"]), ("signing_algorithms", ["none"]),
      ("signing_algorithms", "RS256"), ("assertion_lifetime", 9), ("assertion_lifetime", 301), ("build_duration", 59),
-     ("max_build_duration", 604801), ("jwks_max_age", -1), ("jwks_max_age", 86401), ("exchange_timeout", 0),
+     ("max_build_duration", 604801), ("jwks_max_age", -1), ("jwks_max_age", 86401), ("key_check_interval", 0),
+     ("key_check_interval", 3601), ("key_publish_ahead", 0), ("key_publish_ahead", 30 * 86400 + 1),
+     ("key_lifetime_days", 0), ("key_lifetime_days", 3651), ("key_lifetime_days", 1.5), ("exchange_timeout", 0),
      ("exchange_timeout", 121), ("exchange_timeout", float("nan")), ("exchange_timeout", float("inf")),
      ("allow_loopback", "perhaps"), ("allow_cleartext", 2), ("max_body_bytes", 1023), ("max_body_bytes", 2**27),
      ("log_level", "INFO"), ("ca_file", "/nonexistent"), ("ca_file", "/"), ("ca_file", "x" * 300),
@@ -337,11 +345,32 @@ def test_an_impossible_value_is_told_with_its_setting(tmp_path, name, value):
         ({"tls_key": __file__}, "belong together"),
         ({"max_build_duration": 60}, "is shorter than build_duration"),
         ({"build_duration": 90000}, "is shorter than build_duration"),
+        ({"key_publish_ahead": 719}, "must be at least 720: twice jwks_max_age and twice key_check_interval"),
+        ({"key_publish_ahead": 93600, "jwks_max_age": 86400}, "must be at least 172920"),
+        ({"key_lifetime_days": 1}, "is too short: each key is published 93600 seconds before it signs"),
+        ({"key_lifetime_days": 2, "jwks_max_age": 86400}, "is too short: each key is published 172920 seconds"),
     ],
 )
 def test_settings_that_belong_together_are_checked_together(tmp_path, given, fault):
     with pytest.raises(SettingsFault, match=fault):
         check({"issuer": ISSUER, "data_dir": tmp_path, **given})
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, 26 * 3600),
+        ({"key_publish_ahead": 720}, 720),
+        ({"key_publish_ahead": 30 * 86400}, 30 * 86400),
+        ({"jwks_max_age": 86400}, 2 * 86400 + 120),
+        ({"jwks_max_age": 0, "key_check_interval": 1, "key_publish_ahead": 2}, 2),
+    ],
+)
+def test_a_key_is_published_for_a_day_and_more_unless_settings_say_otherwise(tmp_path, given, expected):
+    """
+    For verifiers that keep the keys for a day, whatever they are told (T42).
+    """
+    assert expected == check({"issuer": ISSUER, "data_dir": tmp_path, **given}).publish_ahead
 
 
 # --- docs/settings.md -----------------------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ from broker.errors import ClaimsRefused, SigningUnavailable
 from broker.issuer import Issuer, Order
 from keys import Algorithm, KeyRing
 from keys.jwks import document
+from keys.ring import CurrentRing
 from tests.domain.test_claims import CLAIMS, PAYLOAD
 from tests.fakes.clock import NOON
 from tests.keys.samples import signing_key
@@ -219,6 +220,9 @@ class RingOf:
     def __init__(self, key):
         self._key = key
 
+    def current(self):
+        return self
+
     def signing(self, algorithm, now):
         return self._key
 
@@ -256,6 +260,60 @@ def test_without_a_key_that_may_sign_nothing_is_minted(ring, algorithm, now):
     """
     with pytest.raises(SigningUnavailable):
         Issuer(ring).mint(order(algorithm), now)
+
+
+# --- while keys rotate ------------------------------------------------------------------------------------------------
+def test_no_assertion_outlives_the_publication_of_its_key():
+    """
+    A longer `assertion_lifetime` was set after the key's end had been fixed (T42).
+    """
+    ring = KeyRing.of([signing_key(Algorithm.RS256, signs_until=1, forgotten_at=1)])
+    now = NOON + timedelta(minutes=59, seconds=30)
+
+    assertion = Issuer(ring).mint(order(issued_at=ISSUED + 3570), now)
+
+    assert (ISSUED + 3570, ISSUED + 3600) == tuple(parts(assertion)[1][claim] for claim in ("iat", "exp"))
+
+
+@pytest.mark.parametrize("seconds", [3540, 3539])
+def test_an_assertion_that_fits_is_not_shortened(seconds):
+    ring = KeyRing.of([signing_key(Algorithm.RS256, signs_until=1, forgotten_at=1)])
+
+    assertion = Issuer(ring).mint(order(issued_at=ISSUED + seconds), NOON)
+
+    assert ISSUED + seconds + 60 == parts(assertion)[1]["exp"]
+
+
+def test_a_key_in_its_last_second_signs_nothing():
+    ring = KeyRing.of([signing_key(Algorithm.RS256, signs_until=1, forgotten_at=1)])
+
+    with pytest.raises(SigningUnavailable, match="about to be forgotten"):
+        Issuer(ring).mint(order(issued_at=ISSUED + 3600), NOON + timedelta(minutes=59, seconds=59))
+
+
+def test_while_the_first_key_of_an_algorithm_waits_a_known_one_signs():
+    """
+    A verifier may have fetched the keys a day ago (T42).
+    """
+    known, new = signing_key(Algorithm.RS256, created=-1), signing_key(Algorithm.ES256, created=0, signs_from=26)
+    issuer = Issuer(KeyRing.of([known, new]))
+
+    headers = [parts(issuer.mint(order("ES256"), NOON + timedelta(hours=hours)))[0] for hours in (0, 25.9, 26, 1000)]
+
+    assert [known.kid, known.kid, new.kid, new.kid] == [header["kid"] for header in headers]
+    assert ["RS256", "RS256", "ES256", "ES256"] == [header["alg"] for header in headers]
+
+
+def test_the_next_assertion_and_the_next_document_see_the_keys_of_now():
+    old, new = signing_key(Algorithm.RS256, number=0), signing_key(Algorithm.RS256, number=1)
+    rings = CurrentRing(KeyRing.of([old]))
+    issuer = Issuer(rings)
+    before = issuer.mint(order(), NOON).kid, issuer.jwks(NOON)
+
+    rings.replace(KeyRing.of([new]))
+
+    assert (old.kid, document([old])) == before
+    assert (new.kid, document([new])) == (issuer.mint(order(), NOON).kid, issuer.jwks(NOON))
 
 
 # --- what is published ------------------------------------------------------------------------------------------------

@@ -10,7 +10,8 @@ from typing import Annotated
 
 import typer
 
-from broker.cli import urls
+from broker.cli import keys, urls
+from broker.cli.options import DataDir, SettingsFile
 from broker.errors import BrokerError, SettingsFault
 
 EXIT_FAULT = 1
@@ -28,11 +29,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-DataDir = Annotated[
-    Path | None, typer.Option("--data-dir", help="Where settings, keys and records are.", envvar="BROKER_DATA_DIR")
-]
-SettingsFile = Annotated[Path | None, typer.Option("--settings", help="The settings file.", envvar="BROKER_SETTINGS")]
-
+app.add_typer(keys.app, name="keys")
 app.add_typer(urls.app, name="urls")
 
 

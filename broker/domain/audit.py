@@ -20,6 +20,11 @@ class Action(StrEnum):
     INTEGRATION_CREATED = "integration.created"
     INTEGRATION_CHANGED = "integration.changed"
     INTEGRATION_DELETED = "integration.deleted"
+    VERIFICATION_BEGUN = "integration.verification_begun"
+    INTEGRATION_VERIFIED = "integration.verified"
+    CONTENT_CREATED = "content.created"
+    CONTENT_CHANGED = "content.changed"
+    CONTENT_DELETED = "content.deleted"
     USER_CREATED = "user.created"
     USER_CHANGED = "user.changed"
     USER_LOCKED = "user.locked"
@@ -31,6 +36,10 @@ class Action(StrEnum):
     MEMBER_REMOVED = "group.member_removed"
     KEY_CREATED = "key.created"
     KEY_DELETED = "key.deleted"
+    SIGNING_KEY_PUBLISHED = "signing_key.published"
+    SIGNING_KEY_RESCHEDULED = "signing_key.rescheduled"
+    SIGNING_KEY_REVOKED = "signing_key.revoked"
+    SIGNING_KEY_ERASED = "signing_key.erased"
 
 
 class Outcome(StrEnum):
@@ -46,8 +55,9 @@ class Event:
     """
     One line of the audit.
 
-    `actor` is the guid of the caller (or "system"), `target` the guid of what it was done to. `detail` holds small JSON
-    values; a token appears in it only as its SHA-256.
+    `actor` is the guid of the caller (or "system", or "operator" for the machine's command line), `target` the guid of
+    what it was done to, or the kid of a signing key. `detail` holds small JSON values; a token appears in it only as
+    its SHA-256.
     """
 
     time: datetime

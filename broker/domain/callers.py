@@ -20,6 +20,8 @@ class Right(Enum):
     READ_PEOPLE = auto()
     MANAGE_PEOPLE = auto()
     MANAGE_OWN_KEYS = auto()
+    OWN_CONTENT = auto()
+    MANAGE_CONTENT = auto()
     BUILD_FOR_SELF = auto()
     BUILD_FOR_ANYONE = auto()
 
@@ -31,6 +33,8 @@ NEEDED: Mapping[Right, Role] = MappingProxyType(
         Right.READ_PEOPLE: Role.VIEWER,
         Right.MANAGE_PEOPLE: Role.ADMINISTRATOR,
         Right.MANAGE_OWN_KEYS: Role.VIEWER,
+        Right.OWN_CONTENT: Role.PUBLISHER,
+        Right.MANAGE_CONTENT: Role.ADMINISTRATOR,
         Right.BUILD_FOR_SELF: Role.PUBLISHER,
         Right.BUILD_FOR_ANYONE: Role.ADMINISTRATOR,
     }

@@ -10,11 +10,12 @@ from itertools import chain, islice
 from broker.domain.access import Denied, Granted, decide, wanted_scopes
 from broker.domain.audit import Action, Event
 from broker.domain.builds import MIN_DURATION, Build, BuildRequest, Decision, Problem, Skipped
-from broker.domain.callers import authorise_build, identify
+from broker.domain.callers import Right, authorise_build, identify, is_allowed
+from broker.domain.claims import Claims, Person
 from broker.domain.identity import Caller, Owner
 from broker.domain.plan import Clash, Defaults, Planned, plan
 from broker.domain.policy import Policy
-from broker.errors import HostConflict, InvalidParameter, NotFound
+from broker.errors import ContentNotOwned, HostConflict, InvalidParameter, NotFound
 
 MAX_SKIPPED = 50
 """How many integrations that gave nothing are named one by one; the answer also has their number."""
@@ -38,6 +39,35 @@ class Expected:
 
     planned: Planned
     jti: str
+
+    def claims(
+        self,
+        rules: Rules,
+        now: datetime,
+        *,
+        owner: Owner,
+        caller: Caller,
+        build_guid: str,
+        content_guid: str | None,
+        transaction: str,
+    ) -> Claims:
+        """Return what the assertion says; `transaction` is the guid under which the decision is recorded."""
+        user, target = owner.user, self.planned.target
+        return Claims(
+            issuer=rules.issuer,
+            audience=target.audience,
+            subject=target.subject,
+            roles=self.planned.scopes.render(),
+            issued_at=int(now.timestamp()),
+            lifetime=rules.assertion_lifetime,
+            jti=self.jti,
+            authorized_party=rules.authorized_party,
+            owner=Person(user.guid, user.username, user.email, user.full_name),
+            build_guid=build_guid,
+            content_guid=content_guid,
+            transaction=transaction,
+            actor=caller.name,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +114,8 @@ class Deciding:
         """
         Decide on one state of the policy.
 
-        Raises InvalidLogin, PermissionDenied, NotFound (no such owner), OwnerLocked, OwnerNotPublisher and
-        InvalidParameter.
+        Raises InvalidLogin, PermissionDenied, NotFound (no such owner), OwnerLocked, OwnerNotPublisher,
+        ContentNotOwned and InvalidParameter.
         """
         caller = identify(policy, key_sha256, now)
         owner = policy.owner(guid=request.owner_guid, username=request.owner_username)
@@ -93,6 +123,7 @@ class Deciding:
             raise _no_owner(request)
         authorise_build(caller, owner.user.guid)
         owner.must_be_able_to_build()
+        _must_own(policy, caller, owner, request.content_guid)
         build = self._build(caller, owner, request, now)
         wanted = wanted_scopes(request.repositories)
         verdicts = [decide(owner, integration, wanted) for integration in policy.candidates(owner)]
@@ -126,6 +157,21 @@ class Deciding:
             )
         expires = now + timedelta(seconds=duration)
         return Build(self.new_guid(), owner.user.guid, request.content_guid, caller.user.guid, now, expires)
+
+
+def _must_own(policy: Policy, caller: Caller, owner: Owner, content_guid: str | None) -> None:
+    # Whoever may put code into the content of another could otherwise have it built with the rights of a third.
+    owned_by = None if content_guid is None else policy.content_owner(content_guid)
+    if owned_by is None or owned_by == owner.user.guid:
+        return
+    payload = {"content_guid": content_guid}
+    if is_allowed(caller, Right.MANAGE_CONTENT):
+        payload["owner_guid"] = owned_by
+    raise ContentNotOwned(
+        f"the content {content_guid} does not belong to {owner.user.username}; ask for a build for its owner, "
+        "or have an administrator transfer it (PATCH /__api__/v1/content/{guid})",
+        payload=payload,
+    )
 
 
 def _skipped(denied: Denied) -> Skipped:

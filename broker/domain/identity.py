@@ -89,6 +89,22 @@ class ApiKey:
 
 
 @dataclass(frozen=True, slots=True)
+class KeyUsed:
+    """A key was used at `time`, about: uses within minutes of each other are one."""
+
+    key_sha256: str
+    time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class UserActive:
+    """A user was active at `time`, about."""
+
+    user_guid: str
+    time: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Caller:
     """Who sends a request, after authentication: a user with the role that the presented key allows."""
 

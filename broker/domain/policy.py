@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Self
 
+from broker.domain.content import Content
 from broker.domain.identity import ApiKey, Owner, User
 from broker.domain.integrations import Access, Integration, Principal, principals_of
 
@@ -19,7 +20,7 @@ _NO_GROUPS: frozenset[str] = frozenset()
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """Users, groups, keys and integrations, as of `version`. Build it with `of`."""
+    """Users, groups, keys, integrations and content, as of `version`. Build it with `of`."""
 
     version: int
     _users: Mapping[str, User]
@@ -30,6 +31,8 @@ class Policy:
     _restricted: tuple[Integration, ...]
     _admitted: Mapping[Principal, tuple[Integration, ...]]
     _order: Mapping[str, int]
+    _all: tuple[Integration, ...]
+    _content_owners: Mapping[str, str]
 
     @classmethod
     def of(
@@ -40,6 +43,7 @@ class Policy:
         memberships: Iterable[tuple[str, str]],
         keys: Iterable[ApiKey],
         integrations: Sequence[Integration],
+        contents: Iterable[Content] = (),
     ) -> Self:
         """
         Build the indexes.
@@ -64,6 +68,8 @@ class Policy:
             tuple(i for i in integrations if i.access.access is Access.RESTRICTED),
             MappingProxyType({principal: tuple(some) for principal, some in admitted.items()}),
             MappingProxyType({integration.guid: n for n, integration in enumerate(integrations)}),
+            tuple(integrations),
+            MappingProxyType({content.guid: content.owner_guid for content in contents}),
         )
 
     def user(self, guid: str) -> User | None:
@@ -79,6 +85,15 @@ class Policy:
         found = guid if guid is not None else self._guids.get(username or "")
         user = self._users.get(found) if found is not None else None
         return None if user is None else Owner(user, self._groups.get(user.guid, _NO_GROUPS))
+
+    def integration(self, guid: str) -> Integration | None:
+        """Return the integration with this guid."""
+        place = self._order.get(guid)
+        return None if place is None else self._all[place]
+
+    def content_owner(self, guid: str) -> str | None:
+        """Return the guid of the user who owns this content; None where the content is not registered here."""
+        return self._content_owners.get(guid)
 
     def candidates(self, owner: Owner) -> list[Integration]:
         """Return the integrations that admit the owner, in the order of their creation."""

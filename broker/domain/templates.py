@@ -1,18 +1,102 @@
 """
 The `ppm` template: the `config` object of the API, and how it becomes a checked value and back.
+
+One table says which settings there are; reading a `config`, showing the template to a client that draws a form of it,
+and the documentation (tests/project) all go by it.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 
-from broker.domain.integrations import PackageManagerConfig
+from broker.domain.integrations import MAX_NAME, TEMPLATE, PackageManagerConfig
 from broker.domain.package_manager import PackageManagerUrl
-from broker.domain.scopes import ScopeSet
+from broker.domain.plan import Defaults
+from broker.domain.scopes import READ, WITH_LIST, WITHOUT_LIST, ScopeSet
 from broker.errors import InvalidScope, InvalidTemplateConfig
 
-FIELDS = ("ppm_url", "scopes", "audience", "subject", "signing_algorithm", "allow_other_scopes")
-_REQUIRED = ("ppm_url", "scopes")
+_HOST = r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?"
+_NAMES = r"(\*|[A-Za-z0-9][A-Za-z0-9._-]*)"
+_SCOPE = rf"(({'|'.join(sorted(WITH_LIST))}):{_NAMES}(,{_NAMES})*|{'|'.join(sorted(WITHOUT_LIST))})"
+
+
+@dataclass(frozen=True, slots=True)
+class TextSetting:
+    """
+    A member of `config` that is typed in; `validation` is a regular expression in the part that Python and JavaScript
+    share.
+
+    What it refuses is refused; what it lets pass is still looked at closely (`Template.parse`).
+    """
+
+    name: str
+    label: str
+    description: str
+    validation: str
+    validation_description: str
+    required: bool = False
+    multiline: bool = False
+
+    def check(self, text: str) -> None:
+        """Raise InvalidTemplateConfig for what a form made of this would not have let pass."""
+        if not re.search(self.validation, text):
+            raise InvalidTemplateConfig(f"config.{self.name} must be {self.validation_description}")
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A member of `config` that is chosen: one of the signing algorithms, or yes and no."""
+
+    name: str
+    label: str
+    description: str
+
+
+_PPM_URL = TextSetting(
+    "ppm_url",
+    "Package Manager URL",
+    "The address of the Package Manager, as users put it before the repository name. Assertions are posted there.",
+    rf"^[Hh][Tt][Tt][Pp][Ss]?://{_HOST}(:[0-9]{{1,5}})?(/[A-Za-z0-9._~-]+)*/?$",
+    "https://host[:port][/path] without user, query and fragment",
+    required=True,
+)
+_SCOPES = TextSetting(
+    "scopes",
+    "Scopes",
+    f"What builds may do there, such as {READ}:cran,pypi or {READ}:*; several are separated by blanks.",
+    rf"^{_SCOPE}(\s+{_SCOPE})*$",
+    f"Package Manager scopes separated by blanks, such as {READ}:cran,pypi",
+    required=True,
+    multiline=True,
+)
+_PRINTABLE = rf"^[^\x00-\x1f\x7f]{{1,{MAX_NAME}}}$"
+_AUDIENCE = TextSetting(
+    "audience",
+    "Audience",
+    "Audience of this Package Manager's [IdentityFederation] section, where it is not the broker's setting.",
+    _PRINTABLE,
+    f"1 to {MAX_NAME} printable characters",
+)
+_SUBJECT = TextSetting(
+    "subject",
+    "Subject",
+    "Subject of this Package Manager's [IdentityFederation] section, where it is not the broker's setting.",
+    _PRINTABLE,
+    f"1 to {MAX_NAME} printable characters",
+)
+_ALGORITHM = Choice(
+    "signing_algorithm",
+    "Signing algorithm",
+    "How assertions for this Package Manager are signed, where it is not the broker's first algorithm.",
+)
+_OTHER_SCOPES = Choice(
+    "allow_other_scopes", "Allow other scopes", f"Permit scopes beyond {READ}. Builds do not need them."
+)
+
+TEXTS = (_PPM_URL, _SCOPES, _AUDIENCE, _SUBJECT)
+CHOICES = (_ALGORITHM, _OTHER_SCOPES)
+FIELDS = tuple(setting.name for setting in (*TEXTS, *CHOICES))
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +144,40 @@ class Template:
         given = {name: value for name, value in values.items() if value is not None}
         for name in given.keys() - set(FIELDS):
             raise InvalidTemplateConfig(f"config.{name[:80]} is unknown; the ppm template has {', '.join(FIELDS)}")
-        for name in _REQUIRED:
-            if not given.get(name):
-                raise InvalidTemplateConfig(f"config.{name} is required")
+        for setting in TEXTS:
+            if setting.required and not given.get(setting.name):
+                raise InvalidTemplateConfig(f"config.{setting.name} is required")
+        config = self._read(given)
+        # Last, because what was read already says better what is wrong.
+        for setting in TEXTS:
+            if setting.name in given:
+                setting.check(_text(given, setting.name))
+        return config
+
+    def describe(self, defaults: Defaults) -> dict[str, object]:
+        """Return the template as the API shows it, so that a client can draw a form (vendor API, `OAuthTemplate`)."""
+        values = {"scopes": f"{READ}:*", "audience": defaults.audience, "subject": defaults.subject}
+        fields = [
+            {**_head(text, order), "default": values.get(text.name, ""), "validation": text.validation,
+             "validation_description": text.validation_description, "secret": False, "multiline": text.multiline}
+            for order, text in enumerate(TEXTS, 1)
+        ]  # fmt: skip
+        after = len(fields)
+        return {
+            "id": TEMPLATE,
+            "name": "Posit Package Manager",
+            "description": "Short-lived repository tokens for the builds of those who may use the integration. "
+            "It applies to every build; no content needs to be associated with it.",
+            "sections": [],
+            "options": [
+                {**_head(_ALGORITHM, after + 1), "type": "select", "values": sorted(self.algorithms),
+                 "default": defaults.algorithm},
+                {**_head(_OTHER_SCOPES, after + 2), "type": "bool", "values": [], "default": False},
+            ],
+            "fields": fields,
+        }  # fmt: skip
+
+    def _read(self, given: Mapping[str, object]) -> PackageManagerConfig:
         url = PackageManagerUrl.parse(_text(given, "ppm_url"))
         self.outbound.check(url)
         return PackageManagerConfig(
@@ -87,6 +202,15 @@ class Template:
                 "the broker's setting signing_algorithms adds one"
             )
         return algorithm
+
+
+def _head(setting: TextSetting | Choice, order: int) -> dict[str, object]:
+    return {
+        "name": setting.name,
+        "description": setting.description,
+        "order": order,
+        "label": setting.label,
+    }
 
 
 def to_values(config: PackageManagerConfig) -> dict[str, str]:

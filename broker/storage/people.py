@@ -2,7 +2,7 @@
 Users, groups, members and API keys in SQL.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, delete, func, insert, select, update
@@ -45,12 +45,12 @@ class SqlPeople:
         return None if row is None else rows.user_of(row)
 
     def users(
-        self, page: Page, *, prefix: str = "", role: Role | None = None, locked: bool | None = None
+        self, page: Page, *, prefix: str = "", roles: Collection[Role] = (), locked: bool | None = None
     ) -> Listing[User]:
-        """List by user name."""
+        """List by user name, only those with one of the roles where some are given."""
         query = select(users).where(_starts(users.c.username_folded, prefix))
-        if role is not None:
-            query = query.where(users.c.role == role.value)
+        if roles:
+            query = query.where(users.c.role.in_([role.value for role in roles]))
         if locked is not None:
             query = query.where(users.c.locked.is_(locked))
         return self._user_page(query, page)

@@ -12,17 +12,18 @@ from broker.errors import FileFault
 from broker.storage.engine import writing
 
 
-def upgrade(engine: Engine) -> None:
+def upgrade(engine: Engine, revision: str = "head") -> None:
     """
     Apply every migration that is missing, in one transaction; several processes may do so at once.
 
+    An earlier `revision` is where tests stop, to put data in that a later step has to keep.
     Raises RecordUnavailable when the database cannot be used, FileFault when a newer broker has written it.
     """
     config = _config()
     with writing(engine) as connection:
         _must_be_known(connection, config)
         config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        command.upgrade(config, revision)
 
 
 def _must_be_known(connection: Connection, config: Config) -> None:

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, Engine, select
 
 from broker.domain.policy import Policy
 from broker.storage import rows, tables
+from broker.storage.contents import SqlContents
 from broker.storage.engine import reading
 from broker.storage.integrations import load_all
 
@@ -49,4 +50,5 @@ def load(connection: Connection) -> Policy:
         memberships=[(user, group) for user, group in connection.execute(_MEMBERS)],
         keys=[rows.key_of(row) for row in connection.execute(select(tables.api_keys)).mappings()],
         integrations=load_all(connection),
+        contents=SqlContents(connection).all(),
     )

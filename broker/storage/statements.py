@@ -9,11 +9,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from sqlalchemy import Column, Connection, Dialect, Executable, Table, bindparam, insert, update
+from sqlalchemy import Column, Connection, Dialect, Table, Update, bindparam, insert, or_, update
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from broker.domain.audit import Event
 from broker.domain.builds import Build, BuildEnd, CredentialRecord, Decision
+from broker.domain.identity import KeyUsed, UserActive
 from broker.ports import Row
 from broker.storage import tables
 
@@ -22,16 +23,33 @@ _BUILD_END = (
     .where(tables.builds.c.guid == bindparam("build_guid"), tables.builds.c.finished_time.is_(None))
     .values(finished_time=bindparam("time"))
 )
-_END_COLUMNS = {"build_guid": tables.builds.c.guid, "time": tables.builds.c.finished_time}
 
-_SOURCES: tuple[tuple[type[Row], Table | None], ...] = (
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """A record that changes a row which is there already, and the columns that its fields stand for."""
+
+    statement: Update
+    columns: dict[str, Column[Any]]
+
+
+def _seen(table: Table, key: Column[Any], field: str) -> _Change:
+    # Processes note the same use at about the same time; the time never moves back.
+    older = or_(table.c.active_time.is_(None), table.c.active_time < bindparam("time"))
+    statement = update(table).where(key == bindparam(field), older).values(active_time=bindparam("time"))
+    return _Change(statement, {field: key, "time": table.c.active_time})
+
+
+_SOURCES: tuple[tuple[type[Row], Table | _Change], ...] = (
     (Build, tables.builds),
     (Decision, tables.decisions),
     (CredentialRecord, tables.credentials),
-    (BuildEnd, None),
+    (BuildEnd, _Change(_BUILD_END, {"build_guid": tables.builds.c.guid, "time": tables.builds.c.finished_time})),
+    (KeyUsed, _seen(tables.api_keys, tables.api_keys.c.sha256, "key_sha256")),
+    (UserActive, _seen(tables.users, tables.users.c.guid, "user_guid")),
     (Event, tables.audit),
 )
-"""In the order in which foreign keys want them; None is the one update."""
+"""In the order in which foreign keys want them."""
 
 Converter = Callable[[Any], Any] | None
 
@@ -58,7 +76,7 @@ class Statements:
     """The statements for one database."""
 
     def __init__(self, dialect: Dialect) -> None:
-        self._of = {kind: _compile(kind, table, dialect) for kind, table in _SOURCES}
+        self._of = {kind: _compile(kind, source, dialect) for kind, source in _SOURCES}
 
     def write(self, connection: Connection, rows: Sequence[Row]) -> None:
         """Write records of any kinds inside the connection's transaction."""
@@ -71,11 +89,13 @@ class Statements:
                 connection.exec_driver_sql(statement.text, values[kind])
 
 
-def _compile(kind: type[Row], table: Table | None, dialect: Dialect) -> Statement:
+def _compile(kind: type[Row], source: Table | _Change, dialect: Dialect) -> Statement:
     names = [field.name for field in fields(kind)]
-    executable: Executable = _BUILD_END if table is None else insert(table)
-    columns = _END_COLUMNS if table is None else {name: table.c[name] for name in names}
-    compiled = executable.compile(dialect=dialect, column_keys=None if table is None else names)  # type: ignore[attr-defined]
+    if isinstance(source, _Change):
+        columns, compiled = source.columns, source.statement.compile(dialect=dialect)
+    else:
+        columns = {name: source.c[name] for name in names}
+        compiled = insert(source).compile(dialect=dialect, column_keys=names)
     if not isinstance(compiled, SQLCompiler):
         raise TypeError(kind)
     order = compiled.positiontup if compiled.positional else names

@@ -18,6 +18,7 @@ from sqlalchemy import (
     Table,
     Text,
     TypeDecorator,
+    UniqueConstraint,
 )
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -130,6 +131,18 @@ permissions = Table(
     Column("integration_id", Integer, ForeignKey("integrations.id", ondelete="CASCADE"), nullable=False, index=True),
     Column("user_guid", Guid, ForeignKey("users.guid", ondelete="CASCADE"), index=True),
     Column("group_guid", Guid, ForeignKey("groups.guid", ondelete="CASCADE"), index=True),
+    sqlite_autoincrement=True,
+)
+
+contents = Table(
+    "contents",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("guid", Guid, nullable=False, unique=True),
+    Column("name", String(64), nullable=False),
+    Column("owner_guid", Guid, ForeignKey("users.guid"), nullable=False),
+    Column("created_time", Instant, nullable=False),
+    UniqueConstraint("owner_guid", "name"),
     sqlite_autoincrement=True,
 )
 

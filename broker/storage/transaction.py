@@ -13,6 +13,7 @@ from broker.domain.integrations import Kind, Principal
 from broker.errors import RecordUnavailable
 from broker.ports import Ids
 from broker.storage import tables
+from broker.storage.contents import SqlContents
 from broker.storage.engine import reading, writing
 from broker.storage.integrations import SqlIntegrations
 from broker.storage.people import SqlPeople
@@ -28,6 +29,7 @@ class SqlTransaction:
         self._statements = statements
         self.people = SqlPeople(connection)
         self.integrations = SqlIntegrations(connection, ids)
+        self.contents = SqlContents(connection)
         self.changes_policy = False
 
     def build(self, guid: str) -> Build | None:

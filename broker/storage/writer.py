@@ -35,11 +35,12 @@ _log = logging.getLogger(__name__)
 class _Request:
     rows: Sequence[Row]
     policy_version: int | None
-    loop: asyncio.AbstractEventLoop
-    answer: "asyncio.Future[None]"
+    waiting: "tuple[asyncio.AbstractEventLoop, asyncio.Future[None]] | threading.Event"
+    """Whom to tell, and in which loop; for a note the event that its batch is over."""
 
 
 _Verdict = tuple[_Request, BrokerError | None]
+_Told = tuple["asyncio.Future[None]", BrokerError | None]
 
 
 class GroupCommitWriter:
@@ -57,9 +58,19 @@ class GroupCommitWriter:
     async def record(self, rows: Sequence[Row], *, policy_version: int | None = None) -> None:
         """Return when the rows are durable; raise PolicyChanged or RecordUnavailable when they are not written."""
         loop = asyncio.get_running_loop()
-        request = _Request(rows, policy_version, loop, loop.create_future())
-        self._hand_over(request)
-        await request.answer
+        answer = loop.create_future()
+        self._hand_over(_Request(rows, policy_version, (loop, answer)))
+        await answer
+
+    def note(self, rows: Sequence[Row], *, patience: float = 0) -> None:
+        """Write the rows with the next batch; wait at most `patience` seconds for it, and never fail."""
+        over = threading.Event()
+        try:
+            self._hand_over(_Request(rows, None, over))
+        except RecordUnavailable as fault:
+            _log_lost(fault)
+        else:
+            over.wait(patience)
 
     def close(self) -> None:
         """Write what waits, then stop; whoever comes later gets RecordUnavailable."""
@@ -127,20 +138,30 @@ class GroupCommitWriter:
 
 
 def _answer(verdicts: Iterable[_Verdict]) -> None:
-    by_loop: dict[asyncio.AbstractEventLoop, list[_Verdict]] = defaultdict(list)
-    for verdict in verdicts:
-        by_loop[verdict[0].loop].append(verdict)
+    by_loop: dict[asyncio.AbstractEventLoop, list[_Told]] = defaultdict(list)
+    for request, fault in verdicts:
+        if isinstance(request.waiting, threading.Event):
+            if fault is not None:
+                _log_lost(fault)
+            request.waiting.set()
+        else:
+            loop, answer = request.waiting
+            by_loop[loop].append((answer, fault))
     for loop, mine in by_loop.items():
         # A loop that was closed meanwhile has nobody left who waits.
         with contextlib.suppress(RuntimeError):
             loop.call_soon_threadsafe(_tell, mine)
 
 
-def _tell(verdicts: Iterable[_Verdict]) -> None:
-    for request, fault in verdicts:
-        if request.answer.done():  # the caller went away
+def _tell(told: Iterable[_Told]) -> None:
+    for answer, fault in told:
+        if answer.done():  # the caller went away
             continue
         if fault is None:
-            request.answer.set_result(None)
+            answer.set_result(None)
         else:
-            request.answer.set_exception(fault)
+            answer.set_exception(fault)
+
+
+def _log_lost(fault: BrokerError) -> None:
+    _log.warning("a note was not written: %s", fault.message)

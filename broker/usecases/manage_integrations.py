@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from broker.domain.audit import Action
-from broker.domain.callers import Right
+from broker.domain.callers import Right, authorise
 from broker.domain.integrations import Access, AccessList, Draft, Integration, Principal
 from broker.domain.plan import Defaults
 from broker.domain.templates import Template, to_values
@@ -106,6 +106,15 @@ class ManageIntegrations:
             return Change(None, guid, {"before": _summary(before)})
 
         self.road.change(act, Right.MANAGE_INTEGRATIONS, Action.INTEGRATION_DELETED, work, target=guid)
+
+    def templates(self, act: Act) -> Sequence[Mapping[str, object]]:
+        """Return the templates, each as the API shows it; there is one."""
+        authorise(act.caller, Right.READ_INTEGRATIONS)
+        return [self.template.describe(self.defaults)]
+
+    def must_be_there(self, act: Act, guid: str) -> None:
+        """Look an integration up as its administrator. Raises NotFound."""
+        self.road.read(act, Right.MANAGE_INTEGRATIONS, lambda transaction: _existing(transaction, guid))
 
     def _changed(self, before: Draft, change: IntegrationChange) -> Draft:
         return Draft(

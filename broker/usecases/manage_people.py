@@ -2,7 +2,7 @@
 Users, groups and their members.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -54,12 +54,14 @@ class ManagePeople:
         """Return one user. Raises NotFound."""
         return self.road.read(act, Right.READ_PEOPLE, lambda transaction: _user(transaction, guid))
 
-    def users(self, act: Act, page: Page, *, prefix: str, role: Role | None, locked: bool | None) -> Listing[User]:
-        """List users by name."""
+    def users(
+        self, act: Act, page: Page, *, prefix: str, roles: Collection[Role], locked: bool | None
+    ) -> Listing[User]:
+        """List users by name, only those with one of the roles where some are given."""
         return self.road.read(
             act,
             Right.READ_PEOPLE,
-            lambda transaction: transaction.people.users(page, prefix=prefix, role=role, locked=locked),
+            lambda transaction: transaction.people.users(page, prefix=prefix, roles=roles, locked=locked),
         )
 
     def change_user(self, act: Act, guid: str, fields: UserFields) -> User:

@@ -13,7 +13,6 @@ from datetime import datetime
 from broker.domain.audit import Action, Event, Outcome
 from broker.domain.builds import BuildEnd, BuildRequest, Credential, CredentialRecord, OpenedBuild, Problem
 from broker.domain.callers import identify
-from broker.domain.claims import Claims, Person
 from broker.domain.decided import Decided, Deciding, Expected
 from broker.domain.netrc import Entry, render
 from broker.domain.package_manager import LOGIN
@@ -112,23 +111,16 @@ class OpenBuild:
         return outcomes
 
     def _order(self, decided: Decided, expected: Expected, now: datetime) -> Order:
-        user, target, rules = decided.owner.user, expected.planned.target, self.deciding.rules
-        claims = Claims(
-            issuer=rules.issuer,
-            audience=target.audience,
-            subject=target.subject,
-            roles=expected.planned.scopes.render(),
-            issued_at=int(now.timestamp()),
-            lifetime=rules.assertion_lifetime,
-            jti=expected.jti,
-            authorized_party=rules.authorized_party,
-            owner=Person(user.guid, user.username, user.email, user.full_name),
+        claims = expected.claims(
+            self.deciding.rules,
+            now,
+            owner=decided.owner,
+            caller=decided.caller,
             build_guid=decided.build.guid,
             content_guid=decided.build.content_guid,
             transaction=decided.decision.guid,
-            actor=decided.caller.name,
         )
-        return Order(claims, target.algorithm, expected.planned.scopes)
+        return Order(claims, expected.planned.target.algorithm, expected.planned.scopes)
 
     async def _exchange(self, decided: Decided, expected: Expected, assertion: Assertion) -> Credential | Problem:
         planned = expected.planned
@@ -178,7 +170,9 @@ class OpenBuild:
             caller = identify(policy, key_sha256, now)
         except AskAnAdministrator:
             return  # A stranger's attempts go to the access log; the audit is not theirs to fill.
-        detail = {"owner": request.owner_guid or request.owner_username, "reason": refusal.code}
+        # Not the name as it was typed: whoever mixes up two fields may have put a key into it.
+        owner = policy.owner(guid=request.owner_guid, username=request.owner_username)
+        detail = {"owner_guid": owner.user.guid if owner else None, "reason": refusal.code}
         event = Event(now, caller.user.guid, Action.BUILD_REFUSED, None, Outcome.REFUSED, correlation_id, detail)
         await self.recorder.record([event])
 

@@ -18,7 +18,7 @@ from broker.bootstrap import Services
 from broker.config import Settings
 from broker.errors import BrokerError
 from broker.web import builds, documents
-from broker.web.connect_api import groups, integrations, server, users
+from broker.web.connect_api import content, groups, integrations, server, templates, users
 from broker.web.direct import Direct
 from broker.web.edge import Edge
 from broker.web.errors import on_broker_error, on_defect, on_disconnect, on_http_error, on_validation_error
@@ -51,6 +51,8 @@ def create_app(settings: Settings, open_services: OpenServices, new_id: Callable
         redoc_url=None,
         openapi_url="/__api__/openapi.json",
         redirect_slashes=False,
+        # It would hand requests to whatever OpenTelemetry SDK is installed beside us, and ours carry keys.
+        telemetry={"tracing": False},
         responses={400: {"model": Error}, 401: {"model": Error}, 403: {"model": Error}, 404: {"model": Error},
                    409: {"model": Error}, 413: {"model": Error}, 415: {"model": Error}, 503: {"model": Error}},
     )  # fmt: skip
@@ -58,7 +60,7 @@ def create_app(settings: Settings, open_services: OpenServices, new_id: Callable
         lambda: app.state.services, settings.issuer, tuple(settings.signing_algorithms), settings.jwks_max_age
     )
     app.router.routes += busy
-    for module in (integrations, users, groups, server):
+    for module in (integrations, templates, content, users, groups, server):
         app.include_router(module.router)
     app.add_exception_handler(BrokerError, on_broker_error)
     app.add_exception_handler(RequestValidationError, on_validation_error)

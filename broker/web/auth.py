@@ -16,6 +16,8 @@ from broker.usecases.road import Act
 _MAX_KEY = 512
 _WHITE = " \t"
 """RFC 9110 5.6.3. Not what Python strips: a key with a no-break space behind it is another key."""
+_NOTE_SECONDS = 1.0
+"""How long a request to the administration waits so that its own answer shows the caller as active already."""
 
 
 def services_of(request: Request) -> Services:
@@ -65,4 +67,5 @@ def authenticated(request: Request) -> Session:
     presented = key_sha256(request)
     services = services_of(request)
     caller = identify(services.policy.refresh(), presented, services.clock.now())
+    services.note_use(presented, patience=_NOTE_SECONDS)
     return Session(services, Act(caller, correlation_id(request)))

@@ -13,11 +13,14 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from broker.domain.builds import MAX_REPOSITORIES, BuildRequest, Credential, OpenedBuild
-from broker.errors import InvalidIdentifier
+from broker.errors import BodyTooLarge, InvalidIdentifier
 from broker.web.auth import correlation_id, key_sha256, services_of
 from broker.web.errors import wrong_form
 
 PATH = "/__api__/v1/builds"
+
+MAX_BODY = 64 * 1024
+"""Bytes; twice what the longest request takes. It is read before the key is looked up, so it must not cost much."""
 
 GUID = r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"
 _GUID = re.compile(GUID)
@@ -93,7 +96,9 @@ def describe() -> dict[str, object]:
 async def _open(request: Request) -> Response:
     presented = key_sha256(request)
     new = _parsed(await request.body())
-    opened = await services_of(request).open_build(presented, new.request(), correlation_id(request))
+    services = services_of(request)
+    opened = await services.open_build(presented, new.request(), correlation_id(request))
+    services.note_use(presented)
     return Response(render(opened), headers={"Cache-Control": "no-store"}, media_type="application/json")
 
 
@@ -102,11 +107,15 @@ async def _finish(request: Request) -> Response:
     presented = key_sha256(request)
     if not _GUID.fullmatch(guid):
         raise InvalidIdentifier("the guid of a build is a UUID")
-    await services_of(request).finish_build(presented, guid.lower(), correlation_id(request))
+    services = services_of(request)
+    await services.finish_build(presented, guid.lower(), correlation_id(request))
+    services.note_use(presented)
     return Response(status_code=204)
 
 
 def _parsed(body: bytes) -> NewBuild:
+    if len(body) > MAX_BODY:
+        raise BodyTooLarge(f"the body is larger than {MAX_BODY} bytes, the most that a build takes")
     try:
         return NewBuild.model_validate_json(body)
     except ValidationError as fault:

@@ -11,7 +11,7 @@ import fcntl
 import json
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
@@ -19,12 +19,15 @@ from pathlib import Path
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 
-from keys.model import Algorithm, KeyFault, Life, PrivateKey, SigningKey, generate
+from keys.model import Algorithm, KeyFault, Life, PrivateKey, SigningKey
 from keys.ring import KeyRing
 
 FORMAT = 1
 _PRIVATE = 0o600
 _OTHERS = 0o077
+
+_Version = tuple[int, int, int, int]
+"""What tells one state of the file from another without reading it; each state is another inode, by the rename."""
 
 
 class FileKeyStore:
@@ -32,21 +35,22 @@ class FileKeyStore:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._seen: tuple[_Version, KeyRing] | None = None
 
     def load(self) -> KeyRing:
         """
         Return the keys of the file; an empty ring where there is no file.
 
+        An unchanged file is not parsed again: an RSA key costs a hundred signatures, and servers ask every minute.
         Raises KeyFault when the file is readable by others, is no regular file, or does not parse.
         """
         try:
-            text = self._read()
+            return self._read()
         except FileNotFoundError:
             return KeyRing(())
         except OSError as fault:
             why = "it is a symbolic link" if fault.errno == errno.ELOOP else fault.strerror
             raise KeyFault(f"the key file {self._path} cannot be read: {why}") from None
-        return KeyRing.of(self._parse(text))
 
     def ensure(self, algorithms: Iterable[Algorithm], now: datetime) -> KeyRing:
         """
@@ -59,22 +63,34 @@ class FileKeyStore:
         ring = self.load()
         if wanted <= ring.algorithms():
             return ring
+        return self.update(lambda found: found.completed(wanted, now))
+
+    def update(self, change: Callable[[KeyRing], KeyRing]) -> KeyRing:
+        """
+        Put the answer of `change` in the place of the ring it was asked about, and return it.
+
+        Nobody else writes meanwhile; the same ring as an answer writes nothing. Raises KeyFault as `load` and `ensure`
+        do, and whatever `change` raises; then nothing was written.
+        """
         must_be_outside_git(self._path)
         with self._locked():
             ring = self.load()
-            made = [SigningKey(a, Life(now, now), generate(a)) for a in sorted(wanted - ring.algorithms())]
-            if made:  # another process may have been first
-                ring = KeyRing.of([*ring.keys, *made])
-                self._write(ring)
-        return ring
+            changed = change(ring)
+            if changed != ring:
+                self._write(changed)
+        return changed
 
-    def _read(self) -> bytes:
+    def _read(self) -> KeyRing:
         # Opening a FIFO in the place of the file would wait for ever without O_NONBLOCK.
         handle = os.open(self._path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         try:
-            self._must_be_private(os.fstat(handle))
-            with os.fdopen(handle, "rb", closefd=False) as file:
-                return file.read()
+            status = os.fstat(handle)
+            self._must_be_private(status)
+            version = (status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+            if self._seen is None or self._seen[0] != version:
+                with os.fdopen(handle, "rb", closefd=False) as file:
+                    self._seen = (version, KeyRing.of(self._parse(file.read())))
+            return self._seen[1]
         finally:
             os.close(handle)
 
@@ -109,10 +125,17 @@ class FileKeyStore:
         except OSError as fault:
             raise KeyFault(f"the key file {self._path} cannot be written: {fault.strerror}") from None
         try:
+            self._give_to_owner(lock)
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
         finally:
             os.close(lock)
+
+    def _give_to_owner(self, handle: int) -> None:
+        # What root changes by `broker keys` must stay readable for the broker, which runs as the folder's owner.
+        if os.geteuid() == 0:
+            folder = self._path.parent.stat()
+            os.fchown(handle, folder.st_uid, folder.st_gid)
 
     def _write(self, ring: KeyRing) -> None:
         text = json.dumps({"format": FORMAT, "keys": [_to_json(key) for key in ring.keys]}, indent=1).encode()
@@ -122,6 +145,7 @@ class FileKeyStore:
             flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW
             with os.fdopen(os.open(draft, flags, _PRIVATE), "wb") as file:
                 os.fchmod(file.fileno(), _PRIVATE)
+                self._give_to_owner(file.fileno())
                 file.write(text)
                 file.flush()
                 os.fsync(file.fileno())

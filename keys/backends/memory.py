@@ -2,10 +2,11 @@
 Keys that live as long as the process: for tests, benchmarks and trying things out.
 """
 
-from collections.abc import Iterable
+import threading
+from collections.abc import Callable, Iterable
 from datetime import datetime
 
-from keys.model import Algorithm, Life, SigningKey, generate
+from keys.model import Algorithm
 from keys.ring import KeyRing
 
 
@@ -14,6 +15,7 @@ class MemoryKeyStore:
 
     def __init__(self) -> None:
         self._ring = KeyRing(())
+        self._lock = threading.Lock()
 
     def load(self) -> KeyRing:
         """Return the keys there are; an empty ring before the first `ensure`."""
@@ -21,7 +23,10 @@ class MemoryKeyStore:
 
     def ensure(self, algorithms: Iterable[Algorithm], now: datetime) -> KeyRing:
         """Make a key that signs at once for each algorithm that has none, and return all keys."""
-        missing = [algorithm for algorithm in algorithms if algorithm not in self._ring.algorithms()]
-        made = [SigningKey(algorithm, Life(now, now), generate(algorithm)) for algorithm in missing]
-        self._ring = KeyRing.of([*self._ring.keys, *made])
-        return self._ring
+        return self.update(lambda ring: ring.completed(algorithms, now))
+
+    def update(self, change: Callable[[KeyRing], KeyRing]) -> KeyRing:
+        """Put the answer of `change` in the place of the ring it was asked about; nobody else writes meanwhile."""
+        with self._lock:
+            self._ring = change(self._ring)
+            return self._ring

@@ -117,7 +117,7 @@ def create():
     """
     settings = config.Settings.model_validate_json((Path(os.environ[FOLDER]) / "settings.json").read_text())
     # The access log costs what it costs, only nobody reads it here.
-    logging.basicConfig(level=logging.INFO, stream=Path(os.devnull).open("w"))
+    logging.basicConfig(level=logging.INFO, filename=os.devnull)
 
     @asynccontextmanager
     async def open_services(_settings):

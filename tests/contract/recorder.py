@@ -12,8 +12,9 @@ import pytest
 
 from broker.domain.audit import Action, Event, Outcome
 from broker.domain.builds import Build, BuildEnd, CredentialRecord, Decision
+from broker.domain.identity import KeyUsed, UserActive
 from broker.errors import PolicyChanged, RecordUnavailable
-from tests.domain.samples import guid
+from tests.domain.samples import guid, user
 from tests.fakes.clock import NOON
 
 
@@ -57,7 +58,8 @@ def event(target=None, **detail):
 class RecorderContract:
     """
     Inherit, and give the fixtures `recorder`; `read`, a function from SQL to rows that looks over a connection of its
-    own; and `move_policy`, a function that changes the policy and returns its new version.
+    own; `move_policy`, a function that changes the policy and returns its new version; and `people`, a function that
+    stores a user with a key of this SHA-256.
     """
 
     @pytest.fixture
@@ -70,6 +72,10 @@ class RecorderContract:
 
     @pytest.fixture
     def move_policy(self):
+        raise NotImplementedError
+
+    @pytest.fixture
+    def people(self):
         raise NotImplementedError
 
     async def test_what_is_recorded_is_there_for_others_when_the_call_returns(self, recorder, read):
@@ -189,6 +195,43 @@ class RecorderContract:
         assert [None] * 10 == outcomes
         assert [(11,)] == read("SELECT count(*) FROM builds")
         assert [(10,)] == read("SELECT count(*) FROM audit")
+
+    # --- notes --------------------------------------------------------------------------------------------------------
+    async def test_a_note_that_is_waited_for_is_there_for_others_afterwards(self, recorder, read):
+        await asyncio.to_thread(recorder.note, [event(guid(1))], patience=10)
+
+        assert [(guid(1),)] == read("SELECT target FROM audit")
+
+    async def test_a_note_is_written_although_nobody_waits(self, recorder, read):
+        recorder.note([event(guid(1))])
+        await recorder.record([event(guid(2))])
+
+        assert [(guid(1),), (guid(2),)] == read("SELECT target FROM audit ORDER BY target")
+
+    async def test_a_note_that_is_refused_hurts_neither_its_sender_nor_its_neighbours(self, recorder, read, caplog):
+        recorder.note([event(value=object())])
+        await recorder.record([event(guid(2))])
+
+        assert [(guid(2),)] == read("SELECT target FROM audit")
+        assert "a note was not written" in caplog.text
+
+    async def test_a_note_needs_no_event_loop(self, recorder, read):
+        thread = threading.Thread(target=lambda: recorder.note([event(guid(1))], patience=10))
+        thread.start()
+        await asyncio.to_thread(thread.join)
+
+        assert [(guid(1),)] == read("SELECT target FROM audit")
+
+    async def test_the_last_use_of_a_key_never_moves_back(self, recorder, read, people):
+        people(user(1), "a" * 64)
+        people(user(2, "bob"), "b" * 64)
+        for minutes in (5, 10, 0):
+            then = NOON + timedelta(minutes=minutes)
+            await recorder.record([KeyUsed("a" * 64, then), UserActive(guid(1), then), KeyUsed("f" * 64, then)])
+
+        latest = _micro(NOON + timedelta(minutes=10))
+        assert [(latest,), (None,)] == read("SELECT active_time FROM api_keys ORDER BY sha256")
+        assert [(latest,), (None,)] == read("SELECT active_time FROM users ORDER BY guid")
 
     async def test_a_waiter_that_goes_away_does_no_harm(self, recorder, read):
         waiters = [asyncio.ensure_future(recorder.record([build(n)])) for n in range(20)]

@@ -10,9 +10,17 @@ import pytest
 from broker.domain.audit import Action, Event
 from broker.domain.identity import ApiKey, Group, Role
 from broker.domain.integrations import Access, Draft
-from broker.errors import DuplicateGroupName, DuplicateMember, DuplicateUsername, RecordUnavailable
+from broker.errors import (
+    Conflict,
+    DuplicateContentName,
+    DuplicateGroupName,
+    DuplicateMember,
+    DuplicateUsername,
+    FixTheRequest,
+    RecordUnavailable,
+)
 from broker.ports import Page
-from tests.domain.samples import EVERYONE, NOBODY, admits, config, group, guid, the_group, the_user, user
+from tests.domain.samples import EVERYONE, NOBODY, admits, config, content, group, guid, the_group, the_user, user
 from tests.fakes.clock import NOON
 
 LATER = NOON + timedelta(hours=1, microseconds=1)
@@ -199,7 +207,7 @@ class StoreContract:
         do(lambda t: t.people.add_user(user(1, "alice")))
         do(lambda t: t.people.change_user(user(1, "ALICE", Role.VIEWER)))
 
-        assert ["ALICE"] == names(role=Role.VIEWER)
+        assert ["ALICE"] == names(roles=[Role.VIEWER])
 
     def test_users_are_listed_by_name_whatever_its_case(self, do, names):
         for number, name in enumerate(["carol", "Bob", "alice", "Dave"]):
@@ -259,10 +267,10 @@ class StoreContract:
             do(lambda t, n=number, name=name, r=role, lo=locked: t.people.add_user(user(n, name, r, locked=lo)))
 
         assert (["a", "b"], ["b", "c"], ["a"], ["b"]) == (
-            names(role=Role.VIEWER),
+            names(roles=[Role.VIEWER]),
             names(locked=True),
             names(locked=False),
-            names(role=Role.VIEWER, locked=True),
+            names(roles=[Role.VIEWER], locked=True),
         )
 
     def test_only_administrators_who_are_not_locked_can_administer(self, do, see):
@@ -518,6 +526,58 @@ class StoreContract:
 
         assert unknown == see(lambda t: list(t.missing(wanted)))
         assert [] == see(lambda t: list(t.missing([])))
+
+    # --- content ------------------------------------------------------------------------------------------------------
+    def test_content_that_was_added_is_read_back_and_listed_in_order(self, do, see):
+        do(lambda t: (t.people.add_user(user()), t.people.add_user(user(2, "bob"))))
+        made = [content(79, name="b"), content(77, name="a"), content(78, user(2), name="a")]
+        for each in made:
+            do(lambda t, each=each: t.contents.add(each))
+
+        assert made == see(lambda t: list(t.contents.all()))
+        assert made[0] == see(lambda t: t.contents.get(guid(79)))
+        assert made[1:] == see(lambda t: list(t.contents.all(name="a")))
+        assert made[:2] == see(lambda t: list(t.contents.all(owner_guid=guid(1))))
+        assert [made[1]] == see(lambda t: list(t.contents.all(name="a", owner_guid=guid(1))))
+        assert None is see(lambda t: t.contents.get(guid(80)))
+
+    def test_content_changes_its_owner_and_its_name(self, do, see):
+        do(lambda t: (t.people.add_user(user()), t.people.add_user(user(2, "bob"))))
+        do(lambda t: (t.contents.add(content(77)), t.contents.add(content(78, name="other"))))
+        moved = content(77, user(2), name="new")
+        do(lambda t: t.contents.replace(moved))
+
+        assert [moved, content(78, name="other")] == see(lambda t: list(t.contents.all()))
+
+    def test_one_owner_has_a_name_once(self, do, see):
+        do(lambda t: (t.people.add_user(user()), t.people.add_user(user(2, "bob"))))
+        do(lambda t: (t.contents.add(content(77)), t.contents.add(content(78, user(2)))))
+
+        with pytest.raises(DuplicateContentName):
+            do(lambda t: t.contents.add(content(79)))
+        with pytest.raises(DuplicateContentName):
+            do(lambda t: t.contents.replace(content(78)))
+        assert [content(77), content(78, user(2))] == see(lambda t: list(t.contents.all()))
+
+    def test_a_guid_of_content_is_given_once(self, do, see):
+        do(lambda t: (t.people.add_user(user()), t.contents.add(content(77))))
+
+        with pytest.raises(Conflict):
+            do(lambda t: t.contents.add(content(77, name="other")))
+        assert [content(77)] == see(lambda t: list(t.contents.all()))
+
+    def test_content_of_nobody_is_refused(self, do, see):
+        with pytest.raises(FixTheRequest):
+            do(lambda t: t.contents.add(content(77)))
+
+        assert [] == see(lambda t: list(t.contents.all()))
+
+    def test_the_policy_knows_the_owners_of_content(self, do, policy):
+        do(lambda t: (t.people.add_user(user()), t.contents.add(content(77))))
+        before = policy.current().content_owner(guid(77))
+        do(lambda t: t.contents.delete(guid(77)))
+
+        assert (guid(1), None) == (before, policy.current().content_owner(guid(77)))
 
     # --- times --------------------------------------------------------------------------------------------------------
     def test_a_time_is_an_instant_whatever_its_zone(self, do, see):

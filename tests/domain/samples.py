@@ -5,6 +5,7 @@ Small valid things to start a test from, and hypothesis strategies for them.
 from hypothesis import strategies as st
 
 from broker.domain.access import Granted
+from broker.domain.content import Content
 from broker.domain.identity import ApiKey, Group, Owner, Role, User
 from broker.domain.integrations import (
     Access,
@@ -72,8 +73,14 @@ def granted(some, scopes=None):
     return Granted(some, some.config.scopes if scopes is None else ScopeSet.parse(scopes), None)
 
 
-def policy(*integrations, users=(), memberships=(), keys=(), version=1):
-    return Policy.of(version, users=users, memberships=memberships, keys=keys, integrations=integrations)
+def content(number=77, owner=None, name="report"):
+    return Content(guid(number), name, (owner or user()).guid, NOON)
+
+
+def policy(*integrations, users=(), memberships=(), keys=(), contents=(), version=1):
+    return Policy.of(
+        version, users=users, memberships=memberships, keys=keys, integrations=integrations, contents=contents
+    )
 
 
 # --- strategies: few names, so that sets meet often ------------------------------------------------------------------

@@ -79,7 +79,16 @@ def test_a_right_takes_its_role_or_a_higher_one(role, right):
     ("role", "rights"),
     [
         (Role.VIEWER, {Right.READ_PEOPLE, Right.MANAGE_OWN_KEYS}),
-        (Role.PUBLISHER, {Right.READ_PEOPLE, Right.MANAGE_OWN_KEYS, Right.READ_INTEGRATIONS, Right.BUILD_FOR_SELF}),
+        (
+            Role.PUBLISHER,
+            {
+                Right.READ_PEOPLE,
+                Right.MANAGE_OWN_KEYS,
+                Right.READ_INTEGRATIONS,
+                Right.OWN_CONTENT,
+                Right.BUILD_FOR_SELF,
+            },
+        ),
         (Role.ADMINISTRATOR, set(Right)),
     ],
 )

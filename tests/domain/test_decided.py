@@ -13,6 +13,7 @@ from broker.domain.builds import BuildRequest, Skipped
 from broker.domain.decided import MAX_SKIPPED, Deciding, Rules
 from broker.domain.identity import Role
 from broker.errors import (
+    ContentNotOwned,
     InvalidLogin,
     InvalidParameter,
     InvalidScope,
@@ -21,7 +22,19 @@ from broker.errors import (
     OwnerNotPublisher,
     PermissionDenied,
 )
-from tests.domain.samples import DEFAULTS, NOBODY, admits, guid, integration, key, policy, the_group, the_user, user
+from tests.domain.samples import (
+    DEFAULTS,
+    NOBODY,
+    admits,
+    content,
+    guid,
+    integration,
+    key,
+    policy,
+    the_group,
+    the_user,
+    user,
+)
 from tests.fakes.clock import NOON
 
 ROBOT = user(1, "robot", Role.ADMINISTRATOR)
@@ -45,9 +58,14 @@ def decide(ids):
     Decide with the robot's key, unless said otherwise.
     """
 
-    def decide(*integrations, sha256="r" * 64, memberships=(), version=7, **request):
+    def decide(*integrations, sha256="r" * 64, memberships=(), contents=(), version=7, **request):
         known = policy(
-            *integrations, users=[ROBOT, ALICE, BOB, VICTOR, LEO], memberships=memberships, keys=KEYS, version=version
+            *integrations,
+            users=[ROBOT, ALICE, BOB, VICTOR, LEO],
+            memberships=memberships,
+            keys=KEYS,
+            contents=contents,
+            version=version,
         )
         wanted = {"owner_guid": None, "owner_username": None, **(request or {"owner_username": "alice"})}
         return Deciding(RULES, ids.guid, ids.jti)(known, sha256, BuildRequest(**wanted), NOON)
@@ -228,3 +246,30 @@ def test_the_audit_line_says_who_built_for_whom_and_ties_the_decision(decide):
         "skipped": 1,
         "role": Role.ADMINISTRATOR,
     } == event.detail
+
+
+@pytest.mark.parametrize(
+    ("asked", "registered"),
+    [(77, [content(77, ALICE)]), (78, [content(77, BOB)]), (77, []), (None, [content(77, BOB)])],
+)
+def test_content_is_built_for_its_owner_and_for_anybody_where_it_is_not_registered(decide, asked, registered):
+    content_guid = asked and guid(asked)
+
+    assert (
+        content_guid
+        == decide(contents=registered, owner_username="alice", content_guid=content_guid).build.content_guid
+    )
+
+
+@pytest.mark.parametrize(("sha256", "told"), [("r" * 64, {"owner_guid": BOB.guid}), ("a" * 64, {})])
+def test_content_of_somebody_else_is_not_built_and_only_administrators_hear_whose_it_is(decide, sha256, told):
+    with pytest.raises(ContentNotOwned, match="does not belong to alice") as refused:
+        decide(contents=[content(77, BOB)], sha256=sha256, owner_username="alice", content_guid=guid(77))
+
+    assert {"content_guid": guid(77), **told} == refused.value.payload
+    assert BOB.guid not in refused.value.message
+
+
+def test_whoever_may_not_build_for_the_owner_hears_nothing_about_content(decide):
+    with pytest.raises(PermissionDenied):
+        decide(contents=[content(77, ALICE)], sha256="a" * 64, owner_username="bob", content_guid=guid(77))

@@ -10,6 +10,7 @@ from tests.domain.samples import (
     EVERYONE,
     NOBODY,
     admits,
+    content,
     guid,
     integration,
     key,
@@ -75,3 +76,16 @@ def test_the_indexes_say_what_deciding_one_by_one_says(lists, groups):
     assert [v.integration for v in verdicts if isinstance(v, Granted)] == known.candidates(alice)
     assert [v.integration for v in verdicts if isinstance(v, Denied)] == list(known.closed_to(alice))
     assert len(list(known.closed_to(alice))) == known.count_closed_to(alice)
+
+
+def test_an_integration_is_found_by_its_guid_whoever_may_use_it():
+    first, second = integration(202, access=NOBODY), integration(201)
+    some = policy(first, second)
+
+    assert [first, second, None] == [some.integration(guid(number)) for number in (202, 201, 203)]
+
+
+def test_content_that_is_registered_has_an_owner_and_other_content_has_none():
+    some = policy(contents=[content(77, ALICE)])
+
+    assert [ALICE.guid, None] == [some.content_owner(guid(number)) for number in (77, 78)]

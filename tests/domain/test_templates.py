@@ -2,11 +2,15 @@
 The `config` object of the ppm template: read strictly, changed field by field.
 """
 
-import pytest
+import re
 
-from broker.domain.templates import OutboundRules, Template, to_values
+import pytest
+from hypothesis import given
+
+from broker.domain.plan import Defaults
+from broker.domain.templates import FIELDS, TEXTS, OutboundRules, Template, to_values
 from broker.errors import InvalidTemplateConfig
-from tests.domain.samples import config
+from tests.domain.samples import DEFAULTS, config, integrations, scope_sets
 
 STRICT = OutboundRules(allow_cleartext=False, allow_loopback=False)
 LENIENT = OutboundRules(allow_cleartext=True, allow_loopback=True)
@@ -146,3 +150,106 @@ def test_no_setting_allows_an_address_that_is_never_right(url):
 @pytest.mark.parametrize("url", ["https://10.0.0.5", "https://192.168.1.1", "https://packages.company.internal"])
 def test_private_networks_are_where_package_managers_live(url):
     STRICT.check(config(url=url).ppm_url)
+
+
+# --- the template as clients see it ---------------------------------------------------------------------------------
+SHOWN = TEMPLATE.describe(DEFAULTS)
+FIELD = {field["name"]: field for field in SHOWN["fields"]}
+
+
+def test_the_template_has_the_members_of_the_vendors_object():
+    assert ["description", "fields", "id", "name", "options", "sections"] == sorted(SHOWN)
+    for field in SHOWN["fields"]:
+        assert [
+            *("default", "description", "label", "multiline", "name", "order", "secret", "validation"),
+            "validation_description",
+        ] == sorted(field)
+    for option in SHOWN["options"]:
+        assert ["default", "description", "label", "name", "order", "type", "values"] == sorted(option)
+    assert "ppm" == SHOWN["id"]
+
+
+def test_what_is_shown_is_what_is_read():
+    entries = SHOWN["fields"] + SHOWN["options"]
+
+    assert list(FIELDS) == [entry["name"] for entry in entries]
+    assert list(range(1, 7)) == [entry["order"] for entry in entries]
+    assert ("select", ["ES256", "RS256"], "RS256") == tuple(
+        SHOWN["options"][0][n] for n in ("type", "values", "default")
+    )
+    assert ("bool", False) == (SHOWN["options"][1]["type"], SHOWN["options"][1]["default"])
+
+
+def test_a_form_that_is_sent_with_its_defaults_is_right():
+    filled = {entry["name"]: entry["default"] for entry in SHOWN["fields"] + SHOWN["options"]}
+
+    given = TEMPLATE.parse({**filled, "ppm_url": "https://packages.example.com"})
+
+    assert DEFAULTS == Defaults(given.audience, given.subject, given.algorithm)
+
+
+@pytest.mark.parametrize(
+    ("field", "text"),
+    [
+        ("ppm_url", "https://packages.example.com"),
+        ("ppm_url", "HTTPS://A.Example:8443/rspm/x.y~z_-/"),
+        ("ppm_url", "http://127.0.0.1:80"),
+        ("scopes", "repos:read:cran"),
+        ("scopes", "repos:read:*\n sources:write:a,b\tglobal:admin"),
+        ("audience", "package-manager"),
+        ("subject", "\u00e9 with blanks"),
+    ],
+)
+def test_what_a_form_lets_pass_may_be_right(field, text):
+    values = {**SMALLEST, "allow_other_scopes": "true", field: text}
+
+    assert re.search(FIELD[field]["validation"], text)
+    assert Template(LENIENT, frozenset({"RS256"})).parse(values)
+
+
+@pytest.mark.parametrize(
+    ("field", "text"),
+    [
+        ("ppm_url", ""),
+        ("ppm_url", "packages.example.com"),
+        ("ppm_url", "https://"),
+        ("ppm_url", "https://u:p@a.example"),
+        ("ppm_url", "https://a.example/?x"),
+        ("ppm_url", "https://a.example/#x"),
+        ("ppm_url", "https://a.example//x"),
+        ("ppm_url", "ftp://a.example"),
+        ("ppm_url", "https://[::1]"),
+        ("scopes", ""),
+        ("scopes", "cran"),
+        ("scopes", "repos:read"),
+        ("scopes", "repos:read:"),
+        ("scopes", "repos:read:a,,b"),
+        ("scopes", "repos:write:a"),
+        ("scopes", "repos:read:a;repos:read:b"),
+        ("audience", ""),
+        ("audience", "a\nb"),
+        ("subject", "x" * 256),
+    ],
+)
+def test_what_a_form_stops_is_wrong(field, text):
+    assert None is re.search(FIELD[field]["validation"], text)
+    with pytest.raises(InvalidTemplateConfig, match=field):
+        TEMPLATE.parse({**SMALLEST, field: text})
+
+
+@given(scopes=scope_sets.filter(bool), some=integrations(201))
+def test_whatever_is_read_would_have_passed_the_form(scopes, some):
+    config = some.config
+    values = {**to_values(config), "scopes": str(scopes), "allow_other_scopes": "true"}
+
+    assert Template(LENIENT, frozenset({"RS256", "ES256"})).parse(values)
+    for name, field in FIELD.items():
+        assert name not in values or re.search(field["validation"], values[name])
+
+
+def test_the_table_has_the_last_word():
+    """
+    A change of a reader alone cannot let pass what forms stop.
+    """
+    with pytest.raises(InvalidTemplateConfig, match=r"config\.audience must be 1 to 255 printable characters"):
+        next(text for text in TEXTS if text.name == "audience").check("a\x7fb")

@@ -13,6 +13,7 @@ import sys
 import threading
 import traceback
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -136,6 +137,19 @@ def test_a_lock_that_is_a_symbolic_link_is_not_followed(store, path):
     with pytest.raises(KeyFault, match="cannot be written"):
         store.ensure(ES256, NOON)
     assert not path.with_name("victim").exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to somebody else")
+def test_what_root_changes_stays_the_file_of_whoever_owns_the_folder(store, path):
+    """
+    `sudo broker keys rotate` must not lock the broker out of its own keys.
+    """
+    os.chown(path.parent, 4242, 4343)
+    store.ensure(ES256, NOON)
+
+    store.update(lambda ring: ring.completed([Algorithm.EDDSA], NOON))
+
+    assert {(4242, 4343, 0o100600)} == {(s.st_uid, s.st_gid, s.st_mode) for s in map(Path.stat, path.parent.iterdir())}
 
 
 # --- where it lies ----------------------------------------------------------------------------------------------------
@@ -344,6 +358,48 @@ def test_whoever_comes_while_another_one_writes_waits_for_it(store, path):
     assert 1 == len(made[0].keys)
 
 
+def test_a_change_that_changes_nothing_writes_nothing(store, path):
+    store.ensure(ES256, NOON)
+    before = path.stat()
+
+    store.update(lambda ring: ring)
+
+    assert (before.st_ino, before.st_mtime_ns) == (path.stat().st_ino, path.stat().st_mtime_ns)
+
+
+def test_a_file_that_nobody_changed_is_not_parsed_again(store, path):
+    """
+    An RSA key costs a hundred signatures to load, and a server looks every minute.
+    """
+    store.ensure(ES256, NOON)
+    first = store.load()
+    same = store.load()
+    FileKeyStore(path).ensure([Algorithm.EDDSA], NOON)
+
+    assert first is same
+    assert {Algorithm.ES256, Algorithm.EDDSA} == store.load().algorithms()
+
+
+def test_what_was_read_before_does_not_open_a_file_that_others_can_read(store, path):
+    """
+    (T47)
+    """
+    store.ensure(ES256, NOON)
+    store.load()
+    path.chmod(0o640)
+
+    with pytest.raises(KeyFault, match="chmod 600"):
+        store.load()
+
+
+def test_a_file_that_was_taken_away_is_an_empty_ring_again(store, path):
+    store.ensure(ES256, NOON)
+    store.load()
+    path.unlink()
+
+    assert () == store.load().keys
+
+
 START = """
 import sys
 from datetime import UTC, datetime
@@ -367,9 +423,9 @@ def start(path, request):
     """
     started = []
 
-    def start(*algorithms, prepare=""):
+    def start(*algorithms, prepare="", program=START):
         process = subprocess.Popen(
-            [sys.executable, "-c", START.format(prepare=prepare), str(path), *algorithms],
+            [sys.executable, "-c", program.format(prepare=prepare), str(path), *algorithms],
             cwd=request.config.rootpath,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -395,6 +451,38 @@ def test_several_processes_that_start_at_once_make_one_key(start, store):
 
     assert {" ".join(sorted(key.kid for key in store.load().keys))} == said
     assert 2 == len(store.load().keys)
+
+
+ROTATE = """
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from keys import Algorithm
+from keys.backends.file import FileKeyStore
+from keys.schedule import Rules, Schedule
+now = datetime.now(UTC) + timedelta(days=90)
+rules = Rules(timedelta(days=90), timedelta(hours=26), timedelta(minutes=5), timedelta(minutes=1))
+schedule = Schedule(rules, frozenset([Algorithm.ES256, Algorithm.EDDSA]))
+sys.stdin.readline()
+ring = FileKeyStore(Path(sys.argv[1])).update(lambda ring: schedule.due(ring, now))
+print(*sorted(key.kid for key in ring.keys))
+"""
+
+
+def test_several_processes_that_rotate_at_once_make_one_successor(start, store):
+    """
+    (T42)
+    """
+    store.ensure([Algorithm.ES256, Algorithm.EDDSA], datetime.now(UTC))
+    processes = [start(program=ROTATE) for _ in range(4)]
+    for process in processes:
+        process.stdin.write("go\n")
+        process.stdin.flush()
+
+    said = {process.communicate(timeout=30)[0].strip() for process in processes}
+
+    assert {" ".join(sorted(key.kid for key in store.load().keys))} == said
+    assert 4 == len(store.load().keys)
 
 
 LITTLE_ROOM = """

@@ -5,6 +5,7 @@ The migrations: from nothing to the schema, once, whoever asks.
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -14,6 +15,7 @@ from sqlalchemy import event
 from broker.errors import FileFault, RecordUnavailable
 from broker.storage.engine import open_engine
 from broker.storage.schema import upgrade
+from broker.storage.snapshot import load
 from broker.storage.tables import metadata
 from tests.storage.databases import engine_on, look
 
@@ -67,6 +69,44 @@ def test_migrating_again_changes_nothing(engine, file):
     upgrade(engine)
 
     assert before == (look(file, "SELECT * FROM sqlite_master"), look(file, "SELECT * FROM policy"))
+
+
+def test_a_database_with_data_of_the_first_schema_keeps_it(engine, file):
+    """
+    Every step from 0001 on leaves what is there as it is, and new tables are empty.
+    """
+    upgrade(engine, "0001")
+    with closing(sqlite3.connect(file)) as connection, connection:
+        connection.executescript(FIRST_DATA)
+    tables = [name for (name,) in look(file, "SELECT name FROM sqlite_master WHERE type = 'table'")]
+    kept = [table for table in tables if table not in {"alembic_version", "sqlite_sequence"}]
+    before = {table: look(file, f"SELECT * FROM {table}") for table in kept}
+
+    upgrade(engine)
+
+    assert before == {table: look(file, f"SELECT * FROM {table}") for table in kept}
+    assert all(before.values())
+    assert [] == look(file, "SELECT * FROM contents")
+    with engine.connect() as connection:
+        policy = load(connection)
+    assert ("alice", 7, None) == (policy.user("u-1").username, policy.version, policy.content_owner("c-1"))
+
+
+FIRST_DATA = """
+INSERT INTO users VALUES ('u-1', 'alice', 'alice', '', '', '', 'publisher', NULL, 1, 1, NULL, 0);
+INSERT INTO groups VALUES ('g-1', 'analysts', 'analysts', 'u-1');
+INSERT INTO members VALUES ('g-1', 'u-1');
+INSERT INTO api_keys VALUES (1, 'u-1', 'a key', 'aa', NULL, 1, NULL, NULL);
+INSERT INTO integrations VALUES (1, 'i-1', 'Packages', '', 'ppm',
+  '{"ppm_url": "https://a.example", "scopes": "repos:read:*"}', 'restricted', 1, 1);
+INSERT INTO permissions VALUES (1, 'p-1', 1, NULL, 'g-1');
+INSERT INTO builds VALUES ('b-1', 'u-1', 'c-1', 'u-1', 1, 2, NULL);
+INSERT INTO decisions VALUES ('d-1', 'b-1', 7, 1, 'u-1', NULL, '[]', '[]', '[]');
+INSERT INTO credentials VALUES ('k-1', 'b-1', 'd-1', 'a.example', 'https://a.example', '', '[]', 'j', 's', NULL, 1,
+  NULL, NULL);
+INSERT INTO audit VALUES (1, 1, 'u-1', 'build.opened', 'b-1', 'allowed', NULL, '{}');
+UPDATE policy SET version = 7;
+"""
 
 
 def test_a_database_of_a_newer_broker_is_left_alone(engine, file):

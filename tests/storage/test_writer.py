@@ -15,6 +15,7 @@ from sqlalchemy import event as sqlalchemy_event
 from broker.errors import RecordUnavailable
 from broker.storage.writer import MAX_BATCH, MAX_WAITING, GroupCommitWriter
 from tests.contract.recorder import RecorderContract, build, credential, decision, event
+from tests.domain.samples import key
 from tests.storage.databases import engine_on, look, new_database
 
 
@@ -42,6 +43,15 @@ class TestGroupCommitWriter(RecorderContract):
             return policy.refresh().version
 
         return move
+
+    @pytest.fixture
+    def people(self, store):
+        def add(person, sha256):
+            with store.transaction() as transaction:
+                transaction.people.add_user(person)
+                transaction.people.add_key(key(person, sha256))
+
+        return add
 
 
 def count(file, table="builds"):
@@ -215,3 +225,12 @@ async def test_no_complaint_of_the_database_quotes_what_was_to_be_written(record
     assert "canary" not in refused.value.message
     assert "INSERT" not in refused.value.message
     assert None is refused.value.__cause__
+
+
+async def test_a_note_after_the_end_is_only_a_line_in_the_log(engine, caplog):
+    recorder = GroupCommitWriter(engine)
+    recorder.close()
+
+    recorder.note([event()], patience=10)
+
+    assert "a note was not written: the broker is stopping" in caplog.text

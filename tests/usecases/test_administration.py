@@ -55,6 +55,7 @@ CHANGES = {
     "group.member_added": lambda b, who: b.people.add_member(who, ANALYSTS.guid, BOB.guid),
     "group.member_removed": lambda b, who: b.people.remove_member(who, ANALYSTS.guid, ALICE.guid),
     "key.created": lambda b, who: b.keys.create(who, BOB.guid, name="a key", role=None, expires_time=None),
+    "content.created": lambda b, who: b.content.create(who, "new", owner_guid=BOB.guid),
     "key.deleted": lambda b, who: b.keys.delete(who, BOB.guid, _key_of(b, BOB)),
 }
 
@@ -77,7 +78,7 @@ def state(broker):
     """
     Everything that an administrator can change.
     """
-    tables = ("users", "groups", "members", "api_keys", "integrations", "permissions", "policy")
+    tables = ("users", "groups", "members", "api_keys", "integrations", "permissions", "contents", "policy")
     return {table: broker.read(f"SELECT * FROM {table}") for table in tables}
 
 
@@ -132,7 +133,7 @@ def test_a_change_that_cannot_be_recorded_is_not_made(broker, action, file):
 READS = {
     "integrations": (Role.PUBLISHER, lambda b, who: b.integrations.list(who)),
     "integration": (Role.PUBLISHER, lambda b, who: b.integrations.get(who, guid(201))),
-    "users": (Role.VIEWER, lambda b, who: b.people.users(who, PAGE, prefix="", role=None, locked=None)),
+    "users": (Role.VIEWER, lambda b, who: b.people.users(who, PAGE, prefix="", roles=(), locked=None)),
     "user": (Role.VIEWER, lambda b, who: b.people.user(who, ALICE.guid)),
     "groups": (Role.VIEWER, lambda b, who: b.people.groups(who, PAGE, prefix="")),
     "group": (Role.VIEWER, lambda b, who: b.people.group(who, ANALYSTS.guid)),

@@ -70,8 +70,8 @@ def test_an_administrator_may_go_when_another_one_stays(broker, end):
 
 
 def test_users_are_listed_filtered_and_paged(broker):
-    everybody = broker.people.users(act(), Page(1, 2), prefix="", role=None, locked=None)
-    publishers = broker.people.users(act(), PAGE, prefix="", role=Role.PUBLISHER, locked=False)
+    everybody = broker.people.users(act(), Page(1, 2), prefix="", roles=(), locked=None)
+    publishers = broker.people.users(act(), PAGE, prefix="", roles=[Role.PUBLISHER], locked=False)
 
     assert (["alice", "bob"], 5) == ([each.username for each in everybody.results], everybody.total)
     assert (["alice", "bob"], 2) == ([each.username for each in publishers.results], publishers.total)

@@ -432,25 +432,28 @@ async def test_a_caller_who_wants_all_or_nothing_and_can_have_all_gets_it(broker
 
 # --- who may not ------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
-    ("request_", "caller", "error"),
+    ("request_", "caller", "error", "owner"),
     [
-        (ask(replace(ALICE, username="nobody")), ROBOT, NotFound),
-        (ask(LEO), ROBOT, OwnerLocked),
-        (ask(VICTOR), ROBOT, OwnerNotPublisher),
-        (ask(VICTOR), VICTOR, PermissionDenied),
-        (ask(BOB), ALICE, PermissionDenied),
+        (ask(replace(ALICE, username="nobody")), ROBOT, NotFound, None),
+        (ask(LEO), ROBOT, OwnerLocked, LEO.guid),
+        (ask(VICTOR), ROBOT, OwnerNotPublisher, VICTOR.guid),
+        (ask(VICTOR), VICTOR, PermissionDenied, VICTOR.guid),
+        (ask(BOB), ALICE, PermissionDenied, BOB.guid),
     ],
     ids=["unknown owner", "locked owner", "viewer as owner", "viewer as caller", "for another"],
 )
 async def test_a_refusal_is_recorded_with_its_reason_and_nothing_is_sent(
-    broker, open_build, package_manager, request_, caller, error
+    broker, open_build, package_manager, request_, caller, error, owner
 ):
+    """
+    The owner is recorded by guid, not as typed: a key pasted into the wrong field would stay there (T35).
+    """
     broker.admit(201, url=A)
 
     with pytest.raises(error):
         await open_build(request_, caller)
 
-    assert [("build.refused", "refused", {"owner": request_.owner_username, "reason": error.code})] == broker.audit()
+    assert [("build.refused", "refused", {"owner_guid": owner, "reason": error.code})] == broker.audit()
     assert [(caller.guid, "c-1")] == broker.read("SELECT actor, correlation_id FROM audit")
     assert [] == package_manager.received
 

@@ -18,11 +18,14 @@ from broker.storage.snapshot import Snapshot
 from broker.storage.transaction import SqlStore
 from broker.storage.writer import GroupCommitWriter
 from broker.usecases.finish_build import FinishBuild
+from broker.usecases.manage_content import ManageContent
 from broker.usecases.manage_integrations import ManageIntegrations
 from broker.usecases.manage_keys import ManageKeys
 from broker.usecases.manage_people import ManagePeople
+from broker.usecases.note_use import NoteUse
 from broker.usecases.open_build import OpenBuild
 from broker.usecases.road import Act, Road
+from broker.usecases.verify_integration import VerifyIntegration
 from tests.domain.samples import EVERYONE, config, group, guid, user
 from tests.fakes.clock import NOON
 from tests.fakes.ids import CountingIds
@@ -72,6 +75,9 @@ class Broker:
     integrations: ManageIntegrations
     people: ManagePeople
     keys: ManageKeys
+    content: ManageContent
+    verify_integration: VerifyIntegration
+    note_use: NoteUse
     file: object
 
     def change(self, work):
@@ -141,6 +147,9 @@ def running(file, *, ring, clock, package_manager, series=1):
             ManageIntegrations(road, ids, clock, template, DEFAULTS),
             ManagePeople(road, ids, clock),
             ManageKeys(road, ids, clock),
+            ManageContent(road, ids, clock),
+            VerifyIntegration(policy, recorder, Issuer(ring), package_manager, clock, ids, RULES),
+            NoteUse(policy, recorder, clock),
             file,
         )
 

@@ -6,6 +6,8 @@ from tests.web.site import NOBODY, PPM, V1
 
 BODIES = {
     ("POST", "/builds"): {"owner_username": "paul", "content_guid": NOBODY, "repositories": ["open"], "duration": 600},
+    ("POST", "/content"): {"name": "new-content", "owner_guid": "<paul>", "guid": NOBODY},
+    ("PATCH", "/content/{content_guid}"): {"name": "renamed", "owner_guid": "<pam>"},
     ("POST", "/groups"): {"name": "new group"},
     ("PUT", "/groups/{group_guid}"): {"name": "other name"},
     ("POST", "/groups/{group_guid}/members"): {"user_guid": "<paul>"},
@@ -69,6 +71,8 @@ def path_of(route, world, *, build=NOBODY):
         .replace("{group_guid}", world.guids["analysts"])
         .replace("{user_guid}", world.guids["paul"])
         .replace("{key_id}", "3")
+        .replace("{content_guid}", world.guids["report"])
+        .replace("{key}", "ppm")
     )
 
 

@@ -36,7 +36,7 @@ def populated(ring, tmp_path_factory):
 @pytest.fixture
 def make_broker(apps, ring, populated, tmp_path):
     """
-    Return a function that puts a broker together: `async with make_broker(issuer=...).running() as broker`.
+    Put a broker together with other settings; it serves inside `async with` of its method `running`.
     """
     database, world = populated
 

@@ -81,6 +81,7 @@ def populate(settings, ring, clock):
     for name, admitted in (("open", None), ("closed", [Principal(Kind.GROUP, guids["analysts"])])):
         new = NewIntegration(name, "", {"ppm_url": PPM, "scopes": f"repos:read:{name}"}, None, admitted)
         guids[name] = services.integrations.create(act, new).integration.guid
+    guids["report"] = services.content.create(act, "report", owner_guid=guids["paul"]).guid
     writer.close()
     engine.dispose()
     return World(guids, keys)
@@ -125,7 +126,10 @@ class Apps:
 class _Slot:
     def __init__(self, settings):
         self.open_services = None
-        self.app = create_app(settings, lambda given: self.open_services(given), lambda: "made-up-by-the-broker")
+        self.app = create_app(settings, self._open, lambda: "made-up-by-the-broker")
+
+    def _open(self, settings):
+        return self.open_services(settings)
 
 
 class Broker:

@@ -13,7 +13,9 @@ USER = f"{V1}/user"
 
 
 async def user(broker, authorization):
-    headers = [("Authorization", each) for each in ([authorization] if isinstance(authorization, str) else authorization)]
+    headers = [
+        ("Authorization", each) for each in ([authorization] if isinstance(authorization, str) else authorization)
+    ]
     return await broker.http.get(USER, headers=headers)
 
 
@@ -120,7 +122,9 @@ async def test_a_key_in_another_place_does_not_count(shared, where):
         "query": {"params": {"key": key, "api_key": key, "access_token": key}},
         "cookie": {"headers": {"Cookie": f"key={key}; Authorization=Key {key}"}},
         "body": {"content": f"key={key}"},
-        "other header": {"headers": {"X-API-Key": key, "Proxy-Authorization": f"Key {key}", "X-RSC-Authorization": key}},
+        "other header": {
+            "headers": {"X-API-Key": key, "Proxy-Authorization": f"Key {key}", "X-RSC-Authorization": key}
+        },
     }[where]
 
     assert (401, 24) == refusal(await shared.http.request("GET", USER, **more))

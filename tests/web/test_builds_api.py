@@ -355,5 +355,3 @@ async def test_a_clock_before_the_keys_refuses_to_sign(broker):
 
     assert (503, 9032) == refusal(refused)
     assert [] == broker.package_manager.received
-
-

@@ -23,7 +23,14 @@ def traces(secret):
     Every form in which a secret is looked for.
     """
     encoded = base64.b64encode(secret.encode()).decode()
-    return {secret, secret[-12:], secret[: len(secret) // 2], encoded[8:40], quote(secret, safe=""), *secret.split(".")[1:]}
+    return {
+        secret,
+        secret[-12:],
+        secret[: len(secret) // 2],
+        encoded[8:40],
+        quote(secret, safe=""),
+        *secret.split(".")[1:],
+    }
 
 
 def found_in(text, *secrets):
@@ -134,7 +141,7 @@ def misplaced(key):
 
 
 ECHOED = {"user name"}
-"""An owner who does not exist is named in the answer and in the audit, so the statement that writes the audit has it."""
+"""An owner who does not exist is named in the answer and in the audit, so the statement for the audit has it."""
 
 
 @pytest.mark.parametrize("where", misplaced("x"))
@@ -151,4 +158,3 @@ async def test_a_key_in_the_wrong_place_is_not_repeated(shared, log, where):
     assert [] == found_in(log(but=["sqlalchemy.engine"] if where in ECHOED else []), key)
     if where not in ECHOED:
         assert [] == found_in(answered.text + str(answered.headers), key)
-

@@ -165,7 +165,12 @@ async def test_another_inserted_path_is_not_found(front):
 
 
 async def test_a_prefix_is_taken_off_once_and_only_where_it_ends_a_segment(front):
-    paths = [f"/connect/connect/{DISCOVERY}", f"/connection/{DISCOVERY}", f"/CONNECT/{DISCOVERY}", f"/other/{DISCOVERY}"]
+    paths = [
+        f"/connect/connect/{DISCOVERY}",
+        f"/connection/{DISCOVERY}",
+        f"/CONNECT/{DISCOVERY}",
+        f"/other/{DISCOVERY}",
+    ]
     statuses = [(await front.broker.http.get(path)).status_code for path in paths]
 
     assert [404, 404, 404, 404] == statuses
@@ -374,5 +379,3 @@ async def test_the_token_endpoint_refuses_in_the_form_of_oauth(front, form):
     assert ["error", "error_description"] == sorted(refused.json())
     assert "unsupported_grant_type" == refused.json()["error"]
     assert "no-store" == refused.headers["cache-control"]
-
-

@@ -12,7 +12,7 @@ import pytest
 from broker import errors
 from broker.domain.access import Reason
 from broker.web.errors import STATUS, answer
-from tests.web.site import refusal
+from tests.web.site import NOBODY, refusal
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "errors.md").read_text(encoding="utf-8")
 ROWS = dict(re.findall(r"^\| `([a-z_]+)` \| (.*) \|$", DOCUMENT, re.MULTILINE))
@@ -72,9 +72,9 @@ def test_whatever_a_message_quotes_can_be_sent(text):
 
 @pytest.mark.parametrize(
     "fault",
-    [errors.NetrcRefused("canary"), errors.ClaimsRefused("canary"), errors.FileFault("canary"), errors.PolicyChanged("canary")],
+    [kind("canary") for kind in (errors.NetrcRefused, errors.ClaimsRefused, errors.FileFault, errors.PolicyChanged)],
     ids=lambda fault: fault.code,
-)  # fmt: skip
+)
 def test_an_error_of_the_inside_tells_a_caller_nothing(fault, caplog):
     response = answer(fault)
 
@@ -107,6 +107,21 @@ async def test_a_defect_answers_500_without_details_and_logs_them_with_the_corre
     told = [record for record in caplog.records if record.levelno == logging.ERROR]
     assert "trace-me" in "".join(record.getMessage() for record in caplog.records)
     assert "canary" in "".join(f"{record.getMessage()} {record.exc_info}" for record in told)
+
+
+@pytest.mark.parametrize(("method", "path"), [("GET", "/users"), ("POST", "/groups"), ("DELETE", f"/groups/{NOBODY}")])
+async def test_a_defect_below_the_framework_answers_in_the_same_form(broker, caplog, method, path):
+    """
+    The framework's own answer to one would be plain text.
+    """
+    broker.replace(people=None)
+
+    response = await broker.send(method, path, {"name": "x"} if method == "POST" else None)
+
+    assert (500, 1) == refusal(response)
+    assert "NoneType" not in response.text
+    assert "made-up-by-the-broker" in caplog.text
+    assert "NoneType" in caplog.text
 
 
 async def test_a_caller_who_hangs_up_is_not_a_defect(broker, caplog):

@@ -13,8 +13,10 @@ INTEGRATIONS = "/oauth/integrations"
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 NEW = {"template": "ppm", "name": "Internal", "config": {"ppm_url": PPM, "scopes": "repos:read:*"}}
-MEMBERS = ["access", "auth_type", "config", "created_time", "description", "guid", "id", "name", "permissions", "template",
-           "updated_time"]  # fmt: skip
+MEMBERS = [
+    *("access", "auth_type", "config", "created_time", "description", "guid", "id", "name", "permissions", "template"),
+    "updated_time",
+]
 
 
 def group(broker, name="analysts"):
@@ -166,7 +168,9 @@ async def test_a_user_and_a_group_are_not_mixed_up(shared):
     """
     The guid of a group names no user.
     """
-    refused = await shared.send("POST", INTEGRATIONS, {**NEW, "permissions": [{"user_guid": shared.world.guids["analysts"]}]})
+    refused = await shared.send(
+        "POST", INTEGRATIONS, {**NEW, "permissions": [{"user_guid": shared.world.guids["analysts"]}]}
+    )
 
     assert (400, 25) == refusal(refused)
 
@@ -231,12 +235,16 @@ async def test_a_change_touches_what_it_names_and_nothing_else(broker):
 async def test_null_means_as_it_is(broker):
     made = await create(broker, permissions=[group(broker)])
 
-    changed = await change(broker, made["guid"], name="New", description=None, config=None, access=None, permissions=None)
+    changed = await change(
+        broker, made["guid"], name="New", description=None, config=None, access=None, permissions=None
+    )
 
     assert {**made, "name": "New"} == changed.json()
 
 
-@pytest.mark.parametrize("body", [{}, {"name": None}, {"template": "ppm"}, {"permissions": None, "access": None}], ids=str)
+@pytest.mark.parametrize(
+    "body", [{}, {"name": None}, {"template": "ppm"}, {"permissions": None, "access": None}], ids=str
+)
 async def test_a_change_without_a_change_is_refused(shared, body):
     refused = await change(shared, shared.world.guids["closed"], **body)
 
@@ -367,10 +375,12 @@ async def test_the_id_of_a_deleted_integration_is_not_given_again(broker):
 
 
 # --- neighbours -----------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize("config", [{"ppm_url": f"{PPM}:8443"}, {"ppm_url": f"{PPM}/other"}, {"audience": "other"}], ids=str)
+@pytest.mark.parametrize(
+    "config", [{"ppm_url": f"{PPM}:8443"}, {"ppm_url": f"{PPM}/other"}, {"audience": "other"}], ids=str
+)
 async def test_a_neighbour_that_cannot_share_a_credential_warns_at_once(broker, config):
     """
-    netrc holds one credential for a host; better to hear it now than at build time. The object stays what it is.
+    A netrc holds one credential for a host; better to hear it now than at build time. The object stays what it is.
     """
     made = await broker.send("POST", INTEGRATIONS, {**NEW, "config": {**NEW["config"], **config}})
 
@@ -393,7 +403,9 @@ async def test_a_neighbour_that_can_share_does_not_warn(broker):
 
 
 async def test_a_name_in_any_script_does_not_break_the_warning(broker):
-    await create(broker, name="Пакеты \U0001f4e6 für alle", config={**NEW["config"], "ppm_url": "https://b.example.com"})
+    await create(
+        broker, name="Пакеты \U0001f4e6 für alle", config={**NEW["config"], "ppm_url": "https://b.example.com"}
+    )
 
     made = await broker.send(
         "POST", INTEGRATIONS, {**NEW, "config": {**NEW["config"], "ppm_url": "https://b.example.com:1"}}
@@ -491,7 +503,11 @@ async def test_an_address_that_assertions_must_not_be_sent_to_is_refused(shared,
     [
         ("allow_loopback", "https://127.0.0.1:4242", ["http://127.0.0.1", "https://169.254.169.254", "https://0x7f.1"]),
         ("allow_loopback", "https://localhost", ["http://localhost", "https://0.0.0.0"]),
-        ("allow_cleartext", "http://packages.example.com", ["http://127.0.0.1", "http://169.254.169.254", "http://u@h"]),
+        (
+            "allow_cleartext",
+            "http://packages.example.com",
+            ["http://127.0.0.1", "http://169.254.169.254", "http://u@h"],
+        ),
     ],
 )
 async def test_a_setting_permits_just_what_it_says(make_broker, setting, url, others):

@@ -248,7 +248,7 @@ async def test_the_curl_command_of_the_vendors_guide_works_as_it_stands(broker, 
 @pytest.mark.needs("curl")
 async def test_curl_is_told_at_once_that_a_file_is_too_large(broker, address, program, tmp_path):
     """
-    curl waits for `100 Continue` with a large body; it gets 413 instead.
+    With a large body, curl waits for `100 Continue`; it gets 413 instead.
     """
     host, port = address
     big = tmp_path / "big"

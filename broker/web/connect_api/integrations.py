@@ -2,11 +2,12 @@
 `/__api__/v1/oauth/integrations`.
 """
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 
 from broker.domain.integrations import TEMPLATE
 from broker.errors import TemplateIsFixed, TemplateNotFound
 from broker.usecases.manage_integrations import IntegrationChange, NewIntegration, Saved
+from broker.web.auth import correlation_id, key_sha256
 from broker.web.connect_api.parameters import Caller, IntegrationGuid
 from broker.web.connect_api.shapes import IntegrationIn, IntegrationPatch, integration_out, principals
 
@@ -30,7 +31,7 @@ def create_integration(session: Caller, body: IntegrationIn, response: Response)
     """Create an integration; without permissions it is open to every publisher."""
     if body.template != TEMPLATE:
         raise TemplateNotFound(f"there is no template {body.template[:80]!r}; this broker has {TEMPLATE}")
-    new = NewIntegration(body.name, body.description, body.config, body.access, principals(body.permissions))
+    new = NewIntegration(body.name, body.description or "", body.config, body.access, principals(body.permissions))
     return _shown(session.services.integrations.create(session.act, new), response)
 
 
@@ -55,6 +56,20 @@ def change_integration(
 def delete_integration(session: Caller, guid: IntegrationGuid) -> None:
     """Delete an integration and its access list."""
     session.services.integrations.delete(session.act, guid)
+
+
+@router.get("/{guid}/associations")
+def list_associations(session: Caller, guid: IntegrationGuid) -> list[dict[str, object]]:
+    """List the content associated with an integration: always none, because `ppm` integrations apply to every build."""
+    session.services.integrations.must_be_there(session.act, guid)
+    return []
+
+
+@router.post("/{guid}/verify", response_class=Response)
+async def verify_integration(session: Caller, guid: IntegrationGuid, request: Request) -> Response:
+    """Try an exchange with the integration's Package Manager, with the caller as owner; no token is answered."""
+    await session.services.verify_integration(key_sha256(request), guid, correlation_id(request))
+    return Response()
 
 
 def _shown(saved: Saved, response: Response) -> dict[str, object]:

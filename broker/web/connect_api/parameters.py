@@ -7,7 +7,14 @@ from typing import Annotated
 
 from fastapi import Depends, Query
 
-from broker.errors import BrokerError, InvalidGroupGuid, InvalidIntegrationGuid, InvalidUserGuid, NotFound
+from broker.errors import (
+    BrokerError,
+    InvalidGroupGuid,
+    InvalidIdentifier,
+    InvalidIntegrationGuid,
+    InvalidUserGuid,
+    NotFound,
+)
 from broker.ports import Page
 from broker.web.auth import Session, authenticated
 from broker.web.builds import GUID
@@ -47,6 +54,10 @@ def _group_guid(group_guid: str) -> str:
     return _checked(group_guid, InvalidGroupGuid, "a group")
 
 
+def _content_guid(content_guid: str) -> str:
+    return _checked(content_guid, InvalidIdentifier, "content")
+
+
 def _key_id(key_id: str) -> str:
     # One spelling for one key: `07` and digits of other scripts would be read as a number further down.
     if not _KEY_ID.fullmatch(key_id):
@@ -57,4 +68,5 @@ def _key_id(key_id: str) -> str:
 IntegrationGuid = Annotated[str, Depends(_integration_guid)]
 UserGuid = Annotated[str, Depends(_user_guid)]
 GroupGuid = Annotated[str, Depends(_group_guid)]
+ContentGuid = Annotated[str, Depends(_content_guid)]
 KeyId = Annotated[str, Depends(_key_id)]

@@ -4,15 +4,28 @@
 
 from fastapi import APIRouter
 
-from broker.bootstrap import version
+from broker.web.connect_api.parameters import Caller
+
+API_VERSION = "2024.08.0"
+"""
+The edition of the vendor's API that clients may rely on here, since they read `version` as that.
+
+The Python SDK offers integrations from this one on; from later ones it offers more that a broker does not have.
+"""
 
 router = APIRouter(tags=["server"])
 
 
 @router.get("/__api__/server_settings")
 def server_settings() -> dict[str, object]:
-    """Say which version serves; clients of the vendor ask before they log in."""
-    return {"version": version()}
+    """Say which edition of the API this is; clients of the vendor ask before they log in."""
+    return {"version": API_VERSION}
+
+
+@router.get("/__api__/v1/server_settings/python")
+def python_settings(_session: Caller) -> dict[str, object]:
+    """Say which versions of Python run content here: none, a broker runs no content (`rsconnect details` asks)."""
+    return {"installations": [], "api_enabled": False}
 
 
 @router.get("/healthz")

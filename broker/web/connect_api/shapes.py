@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
+from broker.domain.content import Content
 from broker.domain.identity import ApiKey, Group, Role, User, has_controls
 from broker.domain.integrations import TEMPLATE, Access, Integration, Kind, Permission, Principal
 from broker.domain.templates import to_values
@@ -64,7 +65,7 @@ class IntegrationIn(Strict):
 
     template: str
     name: str
-    description: str = ""
+    description: str | None = ""
     config: dict[str, Any]
     access: Access | None = None
     permissions: list[PermissionIn] | None = None
@@ -122,6 +123,21 @@ class MemberIn(Strict):
     """Add a member."""
 
     user_guid: Guid
+
+
+class ContentIn(Strict):
+    """Register content; `guid` where it has one already."""
+
+    name: str
+    owner_guid: Guid | None = None
+    guid: Guid | None = None
+
+
+class ContentPatch(Strict):
+    """Change content; what is absent or null stays."""
+
+    name: str | None = None
+    owner_guid: Guid | None = None
 
 
 class KeyIn(Strict):
@@ -190,6 +206,16 @@ def group_out(group: Group) -> dict[str, object]:
         "name": group.name,
         "owner_guid": group.owner_guid,
         "member_count": group.member_count,
+    }
+
+
+def content_out(content: Content) -> dict[str, object]:
+    """Show content."""
+    return {
+        "guid": content.guid,
+        "name": content.name,
+        "owner_guid": content.owner_guid,
+        "created_time": rfc3339(content.created_time),
     }
 
 

@@ -2,7 +2,7 @@
 `/__api__/v1/users`, `/__api__/v1/user` and the API keys of a user.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
@@ -14,10 +14,15 @@ from broker.web.connect_api.shapes import KeyIn, LockIn, UserIn, UserPatch, key_
 router = APIRouter(prefix="/__api__/v1", tags=["users"])
 
 
+def _any_of(*words: str) -> str:
+    word = "|".join(words)
+    return rf"^({word})(\|({word}))*$"
+
+
 @router.get("/user")
 def current_user(session: Caller) -> dict[str, object]:
-    """Show the caller."""
-    return user_out(session.caller.user)
+    """Show the caller, as stored: the policy in memory does not follow when somebody was last active."""
+    return user_out(session.services.people.user(session.act, session.caller.user.guid))
 
 
 @router.get("/users")
@@ -25,12 +30,14 @@ def list_users(
     session: Caller,
     page: Paging,
     prefix: Prefix = "",
-    user_role: Role | None = None,
-    account_status: Annotated[Literal["locked", "licensed", "inactive"] | None, Query()] = None,
+    user_role: Annotated[str | None, Query(pattern=_any_of(*Role))] = None,
+    account_status: Annotated[str | None, Query(pattern=_any_of("locked", "licensed", "inactive"))] = None,
 ) -> dict[str, object]:
-    """List users by name."""
-    locked = None if account_status is None else account_status == "locked"
-    found = session.services.people.users(session.act, page, prefix=prefix, role=user_role, locked=locked)
+    """List users by name; `|` between roles or states means one of them."""
+    roles = {Role(role) for role in user_role.split("|")} if user_role else set()
+    states = {status == "locked" for status in account_status.split("|")} if account_status else set()
+    locked = states.pop() if len(states) == 1 else None
+    found = session.services.people.users(session.act, page, prefix=prefix, roles=roles, locked=locked)
     return page_out([user_out(user) for user in found.results], page, found)
 
 
