@@ -6,7 +6,7 @@ import asyncio
 import gc
 import os
 import random
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import (
     AbstractAsyncContextManager,
     AbstractContextManager,
@@ -40,7 +40,7 @@ from broker.storage.snapshot import Snapshot
 from broker.storage.transaction import SqlStore
 from broker.storage.writer import GroupCommitWriter
 from broker.system.clock import SystemClock
-from broker.system.ids import SystemIds
+from broker.system.ids import CorrelationIds, SystemIds
 from broker.system.rounds import rounds
 from broker.usecases.finish_build import FinishBuild
 from broker.usecases.initialise import Initialise
@@ -190,9 +190,9 @@ def assemble(
     )
 
 
-def new_correlation_id() -> str:
-    """Return an id for a request that came without one."""
-    return SystemIds().guid()
+def correlation_ids() -> Callable[[], str]:
+    """Return where ids come from for requests that have none."""
+    return CorrelationIds()
 
 
 def must_be_initialised(settings: Settings) -> None:

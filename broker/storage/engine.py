@@ -4,22 +4,24 @@ Connections: how they are opened, what a transaction means, and how a database's
 
 import json
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import orjson
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import DatabaseError, InternalError, OperationalError, SQLAlchemyError, StatementError
-from sqlalchemy.pool import ConnectionPoolEntry
 
 from broker.errors import RecordUnavailable
 
 BUSY_MS = 5_000
 """How long a SQLite writer waits for another one, and anybody for a free connection, in milliseconds."""
 
+_LOOK_AGAIN = 0.001
+"""Seconds between two looks at whether it is our turn to write."""
 
-def open_engine(url: str) -> Engine:
+
+def open_engine(url: str, *, busy_ms: int = BUSY_MS) -> Engine:
     """
     Open the database at a SQLAlchemy URL. Nothing is read or written yet.
 
@@ -31,11 +33,11 @@ def open_engine(url: str) -> Engine:
         json_serializer=_to_json,
         json_deserializer=orjson.loads,
         pool_pre_ping=not _is_sqlite(url),
-        pool_timeout=BUSY_MS / 1000,
+        pool_timeout=busy_ms / 1000,
     )
     if _is_sqlite(url):
-        event.listen(engine, "connect", _set_up_sqlite)
-        event.listen(engine, "begin", _begin_sqlite)
+        event.listen(engine, "connect", lambda connection, _entry: _set_up_sqlite(connection, busy_ms))
+        event.listen(engine, "begin", lambda connection: _begin_sqlite(connection, busy_ms))
     return engine
 
 
@@ -91,13 +93,39 @@ def _to_json(value: object) -> str:
     return orjson.dumps(value).decode() if not isinstance(value, str) else json.dumps(value)
 
 
-def _set_up_sqlite(connection: sqlite3.Connection, _entry: ConnectionPoolEntry) -> None:
+def _set_up_sqlite(connection: sqlite3.Connection, busy_ms: int) -> None:
     # We begin transactions ourselves: the driver would begin only before the first write.
     connection.isolation_level = None
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", f"busy_timeout={BUSY_MS}"):
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", f"busy_timeout={busy_ms}"):
         connection.execute(f"PRAGMA {pragma}").close()
 
 
-def _begin_sqlite(connection: Connection) -> Any:  # noqa: ANN401 - the event's interface
-    writes = connection.get_execution_options().get("broker_writes", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+def _begin_sqlite(connection: Connection, busy_ms: int) -> None:
+    if not connection.get_execution_options().get("broker_writes", False):
+        connection.exec_driver_sql("BEGIN")
+        return
+    driver = connection.connection.dbapi_connection
+    if not isinstance(driver, sqlite3.Connection):
+        raise TypeError(driver)
+    # SQLite itself waits by sleeping for up to 100 ms at a time, which two busy workers feel with every build. A writer
+    # is done in a few milliseconds, so this looks again after one.
+    driver.execute("PRAGMA busy_timeout=0").close()
+    try:
+        if not _is_begun(driver, busy_ms):
+            connection.exec_driver_sql("BEGIN IMMEDIATE")  # once more, to be refused in the usual way
+    finally:
+        driver.execute(f"PRAGMA busy_timeout={busy_ms}").close()
+
+
+def _is_begun(driver: sqlite3.Connection, busy_ms: int) -> bool:
+    deadline = time.monotonic() + busy_ms / 1000
+    while time.monotonic() < deadline:
+        try:
+            driver.execute("BEGIN IMMEDIATE").close()
+        except sqlite3.OperationalError as fault:
+            if fault.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+                return False
+            time.sleep(_LOOK_AGAIN)
+        else:
+            return True
+    return False

@@ -7,6 +7,7 @@ first; the 6 are the CRC-32 (that of zlib) of the 43 in ASCII, in base 62 and pa
 protects nothing; it lets a scanner drop what only looks like a key without asking the broker.
 """
 
+import itertools
 import secrets
 import string
 import uuid
@@ -22,6 +23,22 @@ _KEY_BITS = 256
 _KEY_LENGTH = 43  # 62 ** 43 is just above 2 ** 256
 _CHECKSUM_LENGTH = 6  # 62 ** 6 is above 2 ** 32
 _JTI_BYTES = 16
+
+
+class CorrelationIds:
+    """
+    Ids that tie the traces of one request together: unique, but neither secret nor hard to guess.
+
+    A random beginning for each process and a number, because every request gets one.
+    """
+
+    def __init__(self) -> None:
+        self._process = secrets.token_hex(8)
+        self._numbers = itertools.count(1)
+
+    def __call__(self) -> str:
+        """Return a new id."""
+        return f"{self._process}-{next(self._numbers)}"
 
 
 class SystemIds:

@@ -159,7 +159,7 @@ def render(opened: OpenedBuild) -> bytes:
 
 def rfc3339(instant: datetime) -> str:
     """Write a UTC time in whole seconds with a Z."""
-    return instant.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return instant.replace(tzinfo=None, microsecond=0).isoformat() + "Z"
 
 
 def _credential(credential: Credential) -> dict[str, object]:

@@ -127,4 +127,4 @@ def create():
             gc.freeze()
             yield found
 
-    return create_app(settings, open_services, bootstrap.new_correlation_id)
+    return create_app(settings, open_services, bootstrap.correlation_ids())

@@ -8,9 +8,7 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
-from sqlalchemy import event
-
-from broker.storage.engine import open_engine
+from broker.storage.engine import BUSY_MS, open_engine
 from broker.storage.schema import upgrade
 
 
@@ -34,13 +32,11 @@ def new_database(folder):
 
 
 @contextmanager
-def engine_on(file, *, busy_ms=None, options=""):
+def engine_on(file, *, busy_ms=BUSY_MS, options=""):
     """
     Open an engine as the broker does; `busy_ms` shortens how long it waits for a lock.
     """
-    engine = open_engine(f"sqlite:///{file}{options}")
-    if busy_ms is not None:
-        event.listen(engine, "connect", lambda connection, _: connection.execute(f"PRAGMA busy_timeout={busy_ms}"))
+    engine = open_engine(f"sqlite:///{file}{options}", busy_ms=busy_ms)
     try:
         yield engine
     finally:

@@ -6,7 +6,7 @@ import uuid
 import pytest
 
 from broker.domain.secrets import Secret
-from broker.system.ids import SystemIds
+from broker.system.ids import CorrelationIds, SystemIds
 
 DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
@@ -79,3 +79,9 @@ def test_no_two_api_keys_are_alike(ids):
 
 def test_an_api_key_does_not_print(ids):
     assert "<secret>" == f"{ids.api_key()}"
+
+
+def test_correlation_ids_differ_within_a_process_and_between_processes():
+    first, second = CorrelationIds(), CorrelationIds()
+
+    assert 200 == len({new() for new in [first, second] * 100})
