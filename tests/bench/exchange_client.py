@@ -135,7 +135,7 @@ async def _compare(bare: Exchange, full: Exchange, *, requests: int, in_flight: 
 
 
 def main(*, quick: bool = False) -> dict[str, object]:
-    """Run the stand-in and the measurement; about 25 seconds, a few with `quick`. Returns the figures."""
+    """Run the stand-in and the measurement; about 25 seconds, a few with `quick`. Prints and returns the figures."""
     spawn = multiprocessing.get_context("spawn")
     told, ready = spawn.Pipe(duplex=False)
     server = spawn.Process(target=serve, args=(ready,), daemon=True)
@@ -147,7 +147,9 @@ def main(*, quick: bool = False) -> dict[str, object]:
     finally:
         server.terminate()
         server.join()
-    return {"name": NAME, "target": TARGET, "in_flight": in_flight}
+    figures: dict[str, object] = {"target": TARGET, "in_flight": in_flight}
+    _print(figures)
+    return figures
 
 
 def _print(figures: dict[str, object]) -> None:
@@ -162,4 +164,4 @@ def _print(figures: dict[str, object]) -> None:
 if __name__ == "__main__":
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--quick", action="store_true")
-    _print(main(quick=options.parse_args(sys.argv[1:]).quick))
+    main(quick=options.parse_args(sys.argv[1:]).quick)

@@ -103,8 +103,10 @@ async def _drive(port, message, requests, connections, status):
     latencies = []
     left = requests
 
-    async def connection():
+    async def connection(number):
         nonlocal left
+        # One after the other, so that each worker has a chance to accept some of them.
+        await asyncio.sleep(number * 0.005)
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         while left > 0:
             left -= 1
@@ -120,5 +122,5 @@ async def _drive(port, message, requests, connections, status):
         await writer.wait_closed()
 
     async with asyncio.timeout(120):
-        await asyncio.gather(*(connection() for _ in range(connections)))
+        await asyncio.gather(*(connection(number) for number in range(connections)))
     return latencies
