@@ -2,7 +2,7 @@
 The few routes that are most of the traffic, found in a dictionary before the framework walks its stack of layers.
 
 They are routes of the application all the same: it describes them, and answers other methods on their paths. Only the
-way to them is shorter, which is worth as much as two ES256 signatures (docs/benchmarks.md).
+way to them is shorter.
 """
 
 from collections.abc import Iterable

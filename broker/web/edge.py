@@ -1,7 +1,7 @@
 """
 What every request passes: the correlation id, the limit on bodies, the access log, and the last net under defects.
 
-Plain ASGI: the framework's own middleware base costs more than a signature (docs/benchmarks.md).
+Plain ASGI: the framework's own middleware base costs more than an ES256 signature.
 """
 
 import logging
