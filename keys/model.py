@@ -134,7 +134,7 @@ class SigningKey:
         return True
 
     def _prove(self) -> None:
-        # Once, when the key is loaded: verifying each ES256 assertion would cost nearly three times what signing it does.
+        # Once, when the key is loaded: to verify each ES256 assertion costs nearly three times what signing it does.
         if not self.verifies(self.sign(b"proof"), b"proof"):
             raise KeyFault(f"the {self.algorithm} key {self.kid} does not verify its own signature; it is damaged")
 
